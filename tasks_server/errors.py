@@ -1,0 +1,69 @@
+"""Every exception this project raises on purpose.
+
+TasksError
+ ├── ConfigurationError      the operator's settings cannot work
+ ├── TaskNotFound            missing, expired and foreign tasks, indistinguishably
+ ├── StaleTransition         somebody else moved the task first
+ ├── InvalidAnswer           an answer does not fit the question it names
+ └── RpcError                becomes a JSON-RPC error object as it stands
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TasksError(Exception):
+    """Base of every deliberate error."""
+
+
+class ConfigurationError(TasksError):
+    """A setting is missing or contradictory; the message says which one and what to write instead."""
+
+
+class TaskNotFound(TasksError):
+    """The caller has no task under this id.
+
+    One text for missing, expired and foreign ids, so that an answer never reveals that somebody else's
+    task exists.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__("Task not found. It may have expired, or the id may be wrong.")
+        self.task_id = task_id
+
+
+class StaleTransition(TasksError):
+    """A guarded status change found the row in another state than it was promised."""
+
+    def __init__(self, task_id: str, wanted: str) -> None:
+        super().__init__(f"task {task_id} was moved by somebody else before it could become {wanted}")
+        self.task_id = task_id
+
+
+class InvalidAnswer(TasksError):
+    """An answer's value does not fit its outstanding question; the question stays open."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"Invalid answer to {key!r}: {reason}")
+        self.key = key
+
+
+class RpcError(TasksError):
+    """A JSON-RPC error (code, message, data) that travels to the client unchanged.
+
+    Codes: JSON-RPC 2.0 section 5.1 and the MCP specification's basic/index "Error Codes".
+    """
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+
+    def as_object(self) -> dict[str, Any]:
+        """The wire shape; `data` is left out when there is none."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.data is not None:
+            error["data"] = self.data
+        return error

@@ -1,0 +1,80 @@
+"""One frozen Settings, read from `TASKS_…` environment variables and checked before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. `docs/operations.md` has the table; a test keeps the two in step."""
+
+    model_config = SettingsConfigDict(env_prefix="TASKS_", frozen=True, extra="ignore")
+
+    database_url: str = Field(
+        default="",
+        description="SQLAlchemy URL: `sqlite+aiosqlite:///path/to/file` or `postgresql+asyncpg://user@host/name`.",
+    )
+    redis_url: str = Field(
+        default="", description="`redis://host:port/db`, `rediss://…`, or `unix:///path/to/socket`."
+    )
+    secret_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="At least 32 characters; seals request state. Every replica needs the same one.",
+    )
+    artifact_dir: Path = Field(
+        default=Path(".tasks-server/artifacts"),
+        description="Where results too large for the record lie; servers and workers must share it.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    allow_unauthenticated: bool = Field(
+        default=False,
+        description="Set to true to listen on an address other than loopback although nobody is authenticated.",
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="JSON list of Host names to accept beside the loopback names."
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        default=(), description="JSON list of browser origins to accept beside loopback ones."
+    )
+    max_request_bytes: int = Field(
+        default=16 * 1024 * 1024, gt=0, description="Largest request body in bytes; larger ones get HTTP 413."
+    )
+    lease_seconds: float = Field(
+        default=15.0, gt=0, description="A worker that is silent for this long has lost its tasks."
+    )
+    park_after_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        description="How long a question may hold its worker slot before the task is parked.",
+    )
+    tool_absence_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        description="How long a tool stays callable after its last worker has gone.",
+    )
+    file_roots: tuple[Path, ...] = Field(
+        default=(), description="JSON list of directories the built-in tools may read files from."
+    )
+    fetch_https: bool = Field(
+        default=False, description="Set to true to let the built-in tools fetch https URLs of public hosts."
+    )
+    max_source_bytes: int = Field(
+        default=200 * 1024 * 1024, gt=0, description="Largest document or dataset a built-in tool accepts."
+    )
+
+    @model_validator(mode="after")
+    def _refuse_open_door(self) -> Self:
+        if self.host not in LOOPBACK_HOSTS and not self.allow_unauthenticated:
+            raise ValueError(
+                f"Refusing to listen on {self.host}: callers are not authenticated, so anybody who reaches it "
+                "could use every tool. Listen on 127.0.0.1, or set TASKS_ALLOW_UNAUTHENTICATED=true if "
+                "something in front of this server decides who gets in."
+            )
+        return self

@@ -1,0 +1,168 @@
+"""What a task is: the statuses it can have, the moves between them, and the frozen value that is passed around.
+
+No I/O here. All times are integers: milliseconds since the Unix epoch, taken from the database's clock.
+JSON that is only carried (arguments, outcome, questions) stays encoded text until somebody needs to look inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+
+class TaskStatus(StrEnum):
+    """The five words of the protocol, stored as they are on the wire.
+
+    Waiting in the queue is `WORKING` without `started_at`; a cancellation that is under way is
+    `cancel_requested_at` beside the status, not a status of its own.
+    """
+
+    WORKING = "working"
+    INPUT_REQUIRED = "input_required"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
+OPEN = frozenset({TaskStatus.WORKING, TaskStatus.INPUT_REQUIRED})
+
+TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
+    TaskStatus.WORKING: frozenset({TaskStatus.INPUT_REQUIRED, *TERMINAL}),
+    TaskStatus.INPUT_REQUIRED: frozenset({TaskStatus.WORKING, *TERMINAL}),
+    TaskStatus.COMPLETED: frozenset(),
+    TaskStatus.FAILED: frozenset(),
+    TaskStatus.CANCELLED: frozenset(),
+}
+
+
+class Method(StrEnum):
+    """The request that a task carries out. Only `CALL_TOOL` tasks are ever handed out as handles."""
+
+    CALL_TOOL = "tools/call"
+    GET_PROMPT = "prompts/get"
+    READ_RESOURCE = "resources/read"
+    COMPLETE = "completion/complete"
+
+
+class OutcomeKind(StrEnum):
+    """How a task ended, in words that neither protocol revision owns.
+
+    `RESULT` includes tool results with `isError`: 2026-07-28 calls those completed, 2025-11-25 failed.
+    """
+
+    RESULT = "result"
+    RPC_ERROR = "rpc_error"
+    CANCELLED = "cancelled"
+
+
+STATUS_OF_OUTCOME = {
+    OutcomeKind.RESULT: TaskStatus.COMPLETED,
+    OutcomeKind.RPC_ERROR: TaskStatus.FAILED,
+    OutcomeKind.CANCELLED: TaskStatus.CANCELLED,
+}
+
+
+class Door(StrEnum):
+    """How the caller waits for the task."""
+
+    HANDLE = "handle"
+    ATTACHED = "attached"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a task came from, and what its caller is able to answer.
+
+    capabilities: the ClientCapabilities object of the request that created the task; it decides which
+    questions may be asked. log_level: the least severe level the caller asked to see, if any.
+    """
+
+    door: Door
+    protocol_version: str
+    capabilities: dict[str, Any]
+    log_level: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputRequest:
+    """A question put to the client. `request` is the wire object `{"method": …, "params": …}`, encoded."""
+
+    key: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a task is, in the tool's own unit. Never decreases within an attempt."""
+
+    progress: float
+    total: float | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row of the record at one instant, with the questions that were outstanding at that instant."""
+
+    id: str
+    owner: str
+    method: Method
+    name: str
+    queue: str
+    status: TaskStatus
+    status_message: str | None
+    progress: float | None
+    progress_total: float | None
+    arguments: str
+    origin: Origin
+    attempt: int
+    retries_used: int
+    created_at: int
+    updated_at: int
+    started_at: int | None
+    finished_at: int | None
+    ttl_ms: int | None
+    poll_interval_ms: int | None
+    lease_worker: str | None
+    lease_until: int | None
+    cancel_requested_at: int | None
+    outcome_kind: OutcomeKind | None
+    outcome: str | None
+    input_requests: tuple[InputRequest, ...] = ()
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    def asking(self, input_requests: tuple[InputRequest, ...]) -> Task:
+        """The same task with its outstanding questions filled in."""
+        return replace(self, input_requests=input_requests)
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """What the caller of `TaskService.submit` decides; everything else about a task the record decides.
+
+    ttl_ms: how long the task is kept, from its creation; the record extends it while work is unfinished.
+    answers: responses to questions that were asked before the task existed, by question key.
+    """
+
+    owner: str
+    method: Method
+    name: str
+    queue: str
+    arguments: str
+    origin: Origin
+    ttl_ms: int | None
+    retention_ms: int | None
+    poll_interval_ms: int | None
+    run_timeout_ms: int | None
+    max_retries: int
+    status_message: str | None = None
+    answers: tuple[tuple[InputRequest, str], ...] = ()
