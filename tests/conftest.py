@@ -1,0 +1,106 @@
+"""Real servers for every suite, started when the first test asks for them and ended with the session."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import PostgresDatabases, SqliteDatabases
+from tests.support.processes import ProcessStarter
+from tests.support.redis_keys import flush, keys_without_expiry
+from tests.support.servers import PostgresServer, ValkeyServer
+
+DATABASES = ("sqlite", "postgresql")
+
+
+async def migrate(url: str) -> None:
+    from tasks_server.store.migrate import migrate as run  # TODO: at the top, once it exists
+
+    await run(url)
+
+
+@pytest.fixture(scope="session")
+def shared_valkey() -> Iterator[ValkeyServer]:
+    server = ValkeyServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_databases() -> Iterator[PostgresDatabases]:
+    server = PostgresServer()
+    server.start()
+    databases = PostgresDatabases(server, migrate)
+    yield databases
+    databases.close()
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def sqlite_databases() -> Iterator[SqliteDatabases]:
+    with tempfile.TemporaryDirectory(prefix="tst-") as directory:
+        yield SqliteDatabases(Path(directory), migrate)
+
+
+@pytest.fixture
+def redis_url(shared_valkey: ValkeyServer) -> Iterator[str]:
+    """An empty Redis. A test that leaves a key behind which would never expire fails."""
+    flush(shared_valkey.url)
+    yield shared_valkey.url
+    assert keys_without_expiry(shared_valkey.url) == [], "these Redis keys would stay for ever"
+
+
+@pytest.fixture
+def valkey() -> Iterator[ValkeyServer]:
+    """A Valkey of the test's own, running: to be killed, paused, emptied and started again."""
+    server = ValkeyServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def sqlite_url(sqlite_databases: SqliteDatabases, tmp_path: Path) -> str:
+    """A migrated SQLite database of the test's own."""
+    return sqlite_databases.create(tmp_path)
+
+
+@pytest.fixture
+def postgresql_url(postgres_databases: PostgresDatabases) -> Iterator[str]:
+    """A migrated PostgreSQL database of the test's own."""
+    url = postgres_databases.create()
+    yield url
+    postgres_databases.drop(url)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database of the test's own; the test runs once for each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(params=DATABASES)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without a single table, once for each kind."""
+    if request.param == "sqlite":
+        databases: SqliteDatabases = request.getfixturevalue("sqlite_databases")
+        yield databases.create(tmp_path, empty=True)
+        return
+    postgres: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    url = postgres.create(empty=True)
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture
+def start() -> Iterator[ProcessStarter]:
+    """Starts `tasks-server …` as real processes; whatever still runs at the end of the test is ended."""
+    with tempfile.TemporaryDirectory(prefix="tst-", dir="/tmp") as directory:
+        starter = ProcessStarter(Path(directory))
+        yield starter
+        starter.destroy()

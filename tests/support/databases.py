@@ -1,0 +1,98 @@
+"""A migrated database for every test, copied from a template that is migrated once a session."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from tests.support.servers import PostgresServer
+
+Migrate = Callable[[str], Awaitable[None]]
+
+
+class PostgresDatabases:
+    """Hands out databases of one PostgreSQL server.
+
+    The administration runs in a thread and an event loop of its own, so that it can be used from fixtures
+    and from inside a running test alike.
+    """
+
+    def __init__(self, server: PostgresServer, migrate: Migrate) -> None:
+        self._server = server
+        self._migrate = migrate
+        self._names = (f"test_{number}" for number in itertools.count(1))
+        self._template_ready = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="postgres-admin")
+        self._runner = asyncio.Runner()
+
+    def create(self, *, empty: bool = False) -> str:
+        """The URL of a new database, migrated unless `empty`."""
+        name = next(self._names)
+        self._thread.submit(self._create, name, empty).result()
+        return self._server.url(name)
+
+    def drop(self, url: str) -> None:
+        """Forget a database, whoever is still connected to it."""
+        name = url.rpartition("/")[2] if "?" not in url else url.partition("?")[0].rpartition("/")[2]
+        self._thread.submit(self._run, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)').result()
+
+    def close(self) -> None:
+        self._thread.submit(self._runner.close).result()
+        self._thread.shutdown()
+
+    def _create(self, name: str, empty: bool) -> None:
+        if empty:
+            self._run(f'CREATE DATABASE "{name}"')
+            return
+        if not self._template_ready:
+            self._run("CREATE DATABASE migrated")
+            self._runner.run(_call(self._migrate, self._server.url("migrated")))
+            self._template_ready = True
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE migrated')
+
+    def _run(self, statement: str) -> None:
+        self._runner.run(self._execute(statement))
+
+    async def _execute(self, statement: str) -> None:
+        connection: Any = await asyncpg.connect(
+            host=str(self._server.directory), user="postgres", database="postgres"
+        )
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+class SqliteDatabases:
+    """Hands out SQLite files, each in a directory that the caller names."""
+
+    def __init__(self, directory: Path, migrate: Migrate) -> None:
+        self._template = directory / "migrated.db"
+        self._migrate = migrate
+
+    def create(self, directory: Path, *, empty: bool = False) -> str:
+        """The URL of a new database file in `directory`, migrated unless `empty`."""
+        path = directory / "tasks.db"
+        if not empty:
+            if not self._template.exists():
+                self._make_template()
+            shutil.copyfile(self._template, path)
+        return f"sqlite+aiosqlite:///{path}"
+
+    def _make_template(self) -> None:
+        fresh = self._template.with_name("fresh.db")
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _call(self._migrate, f"sqlite+aiosqlite:///{fresh}")).result()
+        assert not fresh.with_name("fresh.db-wal").exists(), "the migration left its database open"
+        fresh.rename(self._template)
+
+
+async def _call(migrate: Migrate, url: str) -> None:
+    await migrate(url)
