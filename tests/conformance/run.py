@@ -1,0 +1,140 @@
+"""`make conformance`: the official suite against `tasks-server dev` with our fixtures.
+
+Prints a line per scenario, every warning and failure with its reason, and a closing line; exits with 1 if
+anything failed. There is no list of expected failures. Arguments name scenarios to run instead of everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.conformance.suite import (
+    ALWAYS_SKIPPED,
+    ROOT,
+    SCORED,
+    TASKS,
+    UNSCORED,
+    Report,
+    missing_parts,
+    run_suite,
+)
+from tests.support.processes import ProcessStarter, Started
+
+FIXTURES = "tests.conformance.fixtures"
+
+
+def run_revision(url: str, revision: str, results: Path) -> Iterator[Report]:
+    """Everything the suite has for a revision: what it scores, what it does not, and the Tasks extension."""
+    separately = {*UNSCORED[revision], *TASKS, *ALWAYS_SKIPPED}
+    required = run_suite(url, results / "requirements", "--requirements", revision)
+    scored = [report for report in required if report.scenario not in separately]
+    if len(scored) != SCORED[revision]:
+        raise RuntimeError(
+            f"{len(scored)} scenarios were scored for {revision} instead of {SCORED[revision]}"
+        )
+    yield from scored
+    for scenario in UNSCORED[revision]:
+        yield from run_suite(url, results / scenario, "--scenario", scenario, "--spec-version", revision)
+    for scenario in TASKS:
+        yield from run_suite(url, results / scenario, "--scenario", scenario)
+
+
+def run_named(url: str, revision: str, scenarios: list[str], results: Path) -> Iterator[Report]:
+    for scenario in scenarios:
+        version = [] if scenario in TASKS else ["--spec-version", revision]
+        yield from run_suite(url, results / scenario, "--scenario", scenario, *version)
+
+
+@contextmanager
+def running_server(directory: Path) -> Generator[str]:
+    """`tasks-server dev` with the fixtures on a free port. Yields its URL; ends it and what it started."""
+    starter = ProcessStarter(directory)
+    try:
+        server = starter.tasks_server(
+            "dev", "--port", "0", "--tools", FIXTURES, "--data-dir", str(directory / "data"), cwd=ROOT
+        )
+        yield asyncio.run(_ready_url(server))
+        _end(server)
+    except BaseException:
+        for log in sorted(directory.glob("output-*.log")):
+            print(f"--- the server's output ---\n{log.read_text(errors='replace')[-4000:]}", file=sys.stderr)
+        raise
+    finally:
+        starter.destroy()
+
+
+async def _ready_url(server: Started) -> str:
+    """The URL it prints, by the name `localhost`: the suite's DNS rebinding probes insist on it."""
+    found = await server.line(r"http://[^\s/]+:(\d+)(/mcp)\b")
+    return f"http://localhost:{found[1]}{found[2]}"
+
+
+def _end(server: Started) -> None:
+    code = asyncio.run(server.stop())
+    outlived = server.destroy()
+    if code != 0 or outlived:
+        raise RuntimeError(f"The server ended with exit code {code} and left behind: {outlived}")
+
+
+def print_report(report: Report) -> None:
+    counts = {status: len(report.having(status)) for status in ("SUCCESS", "FAILURE", "WARNING", "SKIPPED")}
+    extra = ", ".join(
+        f"{count} {status.lower()}" for status, count in counts.items() if count and status != "SUCCESS"
+    )
+    mark = "ok  " if report.passed else "FAIL"
+    print(
+        f"{mark} {report.scenario:<52} {counts['SUCCESS']:>3} checks{'  ' + extra if extra else ''}",
+        flush=True,
+    )
+    for check in (*report.having("FAILURE"), *report.having("WARNING")):
+        print(f"       {check.status.lower()}: {check.id}: {check.message or check.description}")
+
+
+def summary(reports: Iterable[Report], seconds: float) -> str:
+    listed = list(reports)
+    failed = sum(not report.passed for report in listed)
+    warnings = sum(len(report.having("WARNING")) for report in listed)
+    checks = sum(len(report.having("SUCCESS")) for report in listed)
+    print(f"\n{checks} checks succeeded, {warnings} warnings, in {seconds:.0f} s")
+    return f"{len(listed) - failed} passed, {failed} failed"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scenarios", nargs="*", help="scenarios to run instead of all of them")
+    parser.add_argument("--revision", choices=sorted(SCORED), default="2026-07-28")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="copy the suite's output here")
+    options = parser.parse_args()
+    if missing := missing_parts():
+        parser.error(missing)
+    started = time.monotonic()
+    reports: list[Report] = []
+    with tempfile.TemporaryDirectory(prefix="conformance-") as name, running_server(Path(name)) as url:
+        results = Path(name) / "results"
+        print(f"MCP conformance, revision {options.revision}, against {re.sub(r':[0-9]+', '', url)}\n")
+        runs = (
+            run_named(url, options.revision, options.scenarios, results)
+            if options.scenarios
+            else run_revision(url, options.revision, results)
+        )
+        for report in runs:
+            print_report(report)
+            reports.append(report)
+        if options.keep:
+            shutil.copytree(results, options.keep, dirs_exist_ok=True)
+    closing = summary(reports, time.monotonic() - started)
+    print(closing)
+    return 0 if all(report.passed for report in reports) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
