@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-
-class ToolError(Exception):
-    """Stands in for the author API's error of this name until that exists."""
+from workers.errors import ToolError
 
 
 class SourceRefused(ToolError):
