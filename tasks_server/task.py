@@ -6,7 +6,8 @@ JSON that is only carried (arguments, outcome, questions) stays encoded text unt
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import secrets
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -108,7 +109,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One row of the record at one instant, with the questions that were outstanding at that instant."""
+    """One row of the record at one instant, with the questions that were outstanding at that instant.
+
+    revision grows with every change a client can see, and orders snapshots of one task.
+    """
 
     id: str
     owner: str
@@ -121,14 +125,17 @@ class Task:
     progress_total: float | None
     arguments: str
     origin: Origin
+    revision: int
     attempt: int
     retries_used: int
+    max_retries: int
     created_at: int
     updated_at: int
     started_at: int | None
     finished_at: int | None
     ttl_ms: int | None
     poll_interval_ms: int | None
+    run_timeout_ms: int | None
     lease_worker: str | None
     lease_until: int | None
     cancel_requested_at: int | None
@@ -145,11 +152,16 @@ class Task:
         return replace(self, input_requests=input_requests)
 
 
+def new_task_id() -> str:
+    """128 random bits: a handle that nobody can guess."""
+    return secrets.token_hex(16)
+
+
 @dataclass(frozen=True, slots=True)
 class NewTask:
     """What the caller of `TaskService.submit` decides; everything else about a task the record decides.
 
-    ttl_ms: how long the task is kept, from its creation; the record extends it while work is unfinished.
+    retention_ms: how long the task is kept once it has finished (None: for ever); until then it does not expire.
     answers: responses to questions that were asked before the task existed, by question key.
     """
 
@@ -159,10 +171,10 @@ class NewTask:
     queue: str
     arguments: str
     origin: Origin
-    ttl_ms: int | None
     retention_ms: int | None
     poll_interval_ms: int | None
     run_timeout_ms: int | None
     max_retries: int
     status_message: str | None = None
     answers: tuple[tuple[InputRequest, str], ...] = ()
+    id: str = field(default_factory=new_task_id)

@@ -1,0 +1,194 @@
+"""Who has to look again: changes travel over one Redis stream, read once per process and fanned out in memory.
+
+Signals are hints. They say which task to read again, never what it looks like; the two exceptions are live
+progress and log lines, which belong to a request that is watching and to nobody who comes later. After an
+outage every subscriber is told to look again at everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from arq.connections import ArqRedis
+from redis.asyncio import Redis
+
+from tasks_server.encoding import decode_json, encode_json
+from tasks_server.redis_client import BLOCK_SECONDS, UNAVAILABLE
+
+log = logging.getLogger(__name__)
+
+STREAM = "tasks:bus"
+STREAM_LENGTH = 10_000
+READ_COUNT = 500
+RECONNECT_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChanged:
+    """The record of this task has a new revision."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskProgressed:
+    """Live progress of an attempt, possibly not (yet) in the record."""
+
+    task_id: str
+    progress: float
+    total: float | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLogged:
+    """A log line of a running tool. level is one of the protocol's eight (RFC 5424) names."""
+
+    task_id: str
+    level: str
+    data: Any
+    logger: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogChanged:
+    """A worker has published or stopped: what is offered may have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceUpdated:
+    """The content under this URI has changed."""
+
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """Signals may have been missed: look again at everything you follow."""
+
+
+Signal = TaskChanged | TaskProgressed | TaskLogged | CatalogChanged | ResourceUpdated | Resync
+
+SIGNALS: tuple[type[Signal], ...] = (
+    TaskChanged,
+    TaskProgressed,
+    TaskLogged,
+    CatalogChanged,
+    ResourceUpdated,
+    Resync,
+)
+_KINDS: dict[str, type[Signal]] = {kind.__name__: kind for kind in SIGNALS if kind is not Resync}
+
+
+def encode_signal(signal: Signal) -> bytes:
+    fields = [getattr(signal, name) for name in signal.__dataclass_fields__]
+    return encode_json([type(signal).__name__, *fields])
+
+
+def decode_signal(data: bytes) -> Signal | None:
+    """None for a kind that a newer process knows and this one does not."""
+    name, *fields = decode_json(data)
+    kind = _KINDS.get(name)
+    return kind(*fields) if kind else None
+
+
+class Subscription:
+    """The signals one subscriber has yet to see. A subscriber that falls behind is told to resync instead."""
+
+    def __init__(self, limit: int) -> None:
+        self._pending: asyncio.Queue[Signal] = asyncio.Queue()
+        self._limit = limit
+
+    def offer(self, signal: Signal) -> None:
+        if self._pending.qsize() >= self._limit:
+            while not self._pending.empty():
+                self._pending.get_nowait()
+            signal = Resync()
+        self._pending.put_nowait(signal)
+
+    def __aiter__(self) -> AsyncIterator[Signal]:
+        return self
+
+    async def __anext__(self) -> Signal:
+        return await self._pending.get()
+
+
+class Bus:
+    """One per process. `run` reads the stream; `publish` writes to it; `subscribe` listens in memory."""
+
+    def __init__(self, redis: ArqRedis, blocking: Redis) -> None:
+        self._redis = redis
+        self._blocking = blocking
+        self._subscriptions: dict[type[Signal], set[Subscription]] = {kind: set() for kind in SIGNALS}
+        self.connected = asyncio.Event()
+
+    @asynccontextmanager
+    async def subscribe(self, *kinds: type[Signal], limit: int = 10_000) -> AsyncIterator[Subscription]:
+        """Signals of these kinds from now on, in order, and `Resync` whenever some may have been missed."""
+        subscription = Subscription(limit)
+        wanted = {*kinds, Resync}
+        for kind in wanted:
+            self._subscriptions[kind].add(subscription)
+        try:
+            yield subscription
+        finally:
+            for kind in wanted:
+                self._subscriptions[kind].discard(subscription)
+
+    async def publish(self, *signals: Signal) -> None:
+        """Best effort: a lost signal costs its readers latency, so an outage is not the publisher's problem."""
+        pipe = self._redis.pipeline(transaction=False)
+        for signal in signals:
+            pipe.xadd(STREAM, {b"s": encode_signal(signal)}, maxlen=STREAM_LENGTH, approximate=True)
+        try:
+            await pipe.execute()
+        except UNAVAILABLE as error:
+            log.warning("Redis is not reachable, %d signals are lost: %s", len(signals), error)
+
+    async def run(self) -> None:
+        """Read the stream until cancelled, through any number of outages."""
+        failures = 0
+        while True:
+            try:
+                position = await self._newest()
+                self._deliver([Resync()])
+                self.connected.set()
+                failures = 0
+                while True:
+                    position = await self._read_after(position)
+            except UNAVAILABLE as error:
+                self.connected.clear()
+                if failures == 0:
+                    log.warning("The bus is down: %s", error)
+                pause = RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)]
+                failures += 1
+                await asyncio.sleep(pause)
+
+    async def _newest(self) -> bytes:
+        latest: Any = await self._blocking.xrevrange(STREAM, count=1)
+        return latest[0][0] if latest else b"0-0"
+
+    async def _read_after(self, position: bytes) -> bytes:
+        answer: Any = await self._blocking.xread(
+            {STREAM: position}, count=READ_COUNT, block=int(BLOCK_SECONDS * 1000)
+        )
+        if not answer:
+            return position
+        entries = answer[0][1]
+        signals = [signal for _, fields in entries if (signal := decode_signal(fields[b"s"])) is not None]
+        self._deliver(signals)
+        return entries[-1][0]
+
+    def _deliver(self, signals: Iterable[Signal]) -> None:
+        for signal in signals:
+            for subscription in self._subscriptions[type(signal)]:
+                subscription.offer(signal)
+
+    async def close(self) -> None:
+        with suppress(*UNAVAILABLE):
+            await self._blocking.aclose()

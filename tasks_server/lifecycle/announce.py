@@ -1,0 +1,28 @@
+"""What follows a commit: tell the queue what waits, tell the bus what changed. Never before, never instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks_server.bus import Bus, Signal, TaskChanged
+from tasks_server.queue import Dispatch, TaskQueue
+from tasks_server.task import Task
+
+
+class Announcer:
+    """Both halves are hints: what is lost here, the dispatcher and the re-reading of watchers make good."""
+
+    def __init__(self, queue: TaskQueue, bus: Bus) -> None:
+        self._queue = queue
+        self._bus = bus
+
+    async def waiting(self, tasks: Sequence[Task]) -> None:
+        """These tasks wait for a worker."""
+        await self._queue.enqueue([Dispatch(task.id, task.attempt, task.queue) for task in tasks])
+
+    async def changed(self, *task_ids: str) -> None:
+        """The record of these tasks has a new revision."""
+        await self._bus.publish(*(TaskChanged(task_id) for task_id in task_ids))
+
+    async def signal(self, *signals: Signal) -> None:
+        await self._bus.publish(*signals)

@@ -1,0 +1,204 @@
+"""The status changes that a worker causes, each fenced by the attempt and the lease it claimed. Guard → commit → publish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tasks_server.encoding import decode_json, encode_text
+from tasks_server.errors import StaleTransition
+from tasks_server.lifecycle.announce import Announcer
+from tasks_server.lifecycle.events import EventKind, event
+from tasks_server.store import statements
+from tasks_server.store.database import Database
+from tasks_server.store.rows import task_from_row
+from tasks_server.task import OutcomeKind, Progress, Task, TaskStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A task this worker holds, and nobody else: the fence that every write carries."""
+
+    task_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A lease that was prolonged, and whether the task's cancellation has been asked for."""
+
+    held: Held
+    cancel_requested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it stands: the key the client sees, and the client's response if there is one."""
+
+    key: str
+    response: dict[str, Any] | None
+
+
+class Claims:
+    """What one worker does to the tasks it runs. A write whose fence no longer holds raises StaleTransition."""
+
+    def __init__(self, database: Database, announcer: Announcer, *, worker_id: str, lease_ms: int) -> None:
+        self._database = database
+        self._announcer = announcer
+        self.worker_id = worker_id
+        self._lease_ms = lease_ms
+
+    async def claim(self, task_id: str, attempt: int) -> Task | None:
+        """The task, now held by this worker; None when it is gone, taken, finished or on a later attempt."""
+        async with self._database.transaction() as connection:
+            claim = statements.claim_if_waiting(task_id, attempt, self.worker_id, self._lease_ms)
+            row = (await connection.execute(claim)).one_or_none()
+            if row is None:
+                return None
+            body = {"attempt": attempt, "worker": self.worker_id}
+            await _log(connection, task_id, row.updated_at, EventKind.ATTEMPT, body)
+        await self._announcer.changed(task_id)
+        return task_from_row(row)
+
+    async def renew(self) -> Sequence[Renewed]:
+        """Prolong every lease of this worker in one statement. What is missing from the answer has been lost."""
+        async with self._database.writing() as connection:
+            rows = (await connection.execute(statements.renew_leases(self.worker_id, self._lease_ms))).all()
+        return [Renewed(Held(row.id, row.attempt), row.cancel_requested_at is not None) for row in rows]
+
+    async def report(self, held: Held, progress: Progress | None, message: str | None) -> None:
+        """Write progress and status message into the record."""
+        values: dict[str, Any] = {}
+        if progress is not None:
+            values |= {"progress": progress.progress, "progress_total": progress.total}
+        if message is not None:
+            values["status_message"] = message
+        async with self._database.transaction() as connection:
+            await self._guarded(connection, held, statements.report_if_held(*self._fence(held), values), "reported")
+            now: int = (await connection.execute(statements.clock())).scalar_one()
+            await _log(connection, held.task_id, now, EventKind.PROGRESS, values)
+        await self._announcer.changed(held.task_id)
+
+    async def note(self, held: Held, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Append log lines to the event log."""
+        async with self._database.transaction() as connection:
+            await self._guarded(connection, held, statements.lock_if_held(*self._fence(held)), "logged")
+            now: int = (await connection.execute(statements.clock())).scalar_one()
+            rows = [event(held.task_id, now, EventKind.LOG, line) for line in lines]
+            await connection.execute(statements.insert_events(), rows)
+
+    async def ask(self, held: Held, ordinal: str, request: dict[str, Any]) -> Asked:
+        """Put a question, unless this very question has been put before: then its key and answer come back.
+
+        A different question under the same ordinal replaces the old one, under a new key.
+        """
+        async with self._database.transaction() as connection:
+            await self._guarded(connection, held, statements.lock_if_held(*self._fence(held)), "asked")
+            asked = await self._find_or_insert(connection, held, ordinal, encode_text(request))
+            if asked.response is None:
+                change = statements.require_input_if_held(*self._fence(held))
+                await self._guarded(connection, held, change, TaskStatus.INPUT_REQUIRED)
+        if asked.response is None:
+            await self._announcer.changed(held.task_id)
+        return asked
+
+    async def _find_or_insert(self, connection: AsyncConnection, held: Held, ordinal: str, request: str) -> Asked:
+        rows = (await connection.execute(statements.questions_of(held.task_id))).all()
+        for row in rows:
+            if row.ordinal == ordinal and row.request == request and row.withdrawn_at is None:
+                return Asked(row.key, None if row.response is None else decode_json(row.response))
+        for row in rows:
+            if row.ordinal == ordinal:
+                await connection.execute(statements.withdraw_question(held.task_id, row.key))
+        key = _unused_key(ordinal, {row.key for row in rows})
+        now: int = (await connection.execute(statements.clock())).scalar_one()
+        question = {"task_id": held.task_id, "key": key, "ordinal": ordinal, "request": request, "asked_at": now}
+        await connection.execute(statements.insert_questions(), [question])
+        await _log(connection, held.task_id, now, EventKind.QUESTION, {"key": key})
+        return Asked(key, None)
+
+    async def responses(self, task_id: str) -> dict[str, dict[str, Any]]:
+        """The answers given so far, by question key."""
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(statements.questions_of(task_id))).all()
+        return {row.key: decode_json(row.response) for row in rows if row.response is not None}
+
+    async def park(self, held: Held) -> bool:
+        """Give up slot and lease while a question is open. False: it has been answered in the meantime."""
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(statements.park_if_asking(*self._fence(held)))).one_or_none()
+            if row is None:
+                return False
+            now: int = (await connection.execute(statements.clock())).scalar_one()
+            await _log(connection, held.task_id, now, EventKind.PARKED, {"attempt": held.attempt})
+        return True
+
+    async def finish(
+        self, held: Held, kind: OutcomeKind, outcome: str | None, progress: Progress | None, message: str | None
+    ) -> Task:
+        """End the task. outcome: the encoded wire result or RPC error object; None when cancelled."""
+        values: dict[str, Any] = {"status_message": message}
+        if progress is not None:
+            values |= {"progress": progress.progress, "progress_total": progress.total}
+        change = statements.finish_if_held(*self._fence(held), kind, outcome, values)
+        async with self._database.writing() as connection:
+            row = await self._guarded(connection, held, change, kind)
+        await self._announcer.changed(held.task_id)
+        return task_from_row(row)
+
+    async def release(self, held: Held) -> None:
+        """Hand the task back uncharged, for another worker to run; a task that asks is parked instead."""
+        async with self._database.transaction() as connection:
+            change = statements.release_if_held(*self._fence(held))
+            row = await self._guarded(connection, held, change, "released")
+            await _log(connection, held.task_id, row.updated_at, EventKind.RELEASED, {"attempt": held.attempt})
+        task = task_from_row(row)
+        if task.status is TaskStatus.WORKING:
+            await self._announcer.waiting([task])
+
+    async def recall(self, task_id: str, name: str) -> tuple[bool, Any]:
+        """(True, value) when a step of this name has been remembered."""
+        async with self._database.reading() as connection:
+            row = (await connection.execute(statements.checkpoint(task_id, name))).one_or_none()
+        return (False, None) if row is None else (True, decode_json(row.value))
+
+    async def remember(self, held: Held, name: str, value: Any) -> None:
+        async with self._database.transaction() as connection:
+            await self._guarded(connection, held, statements.lock_if_held(*self._fence(held)), "remembered")
+            now: int = (await connection.execute(statements.clock())).scalar_one()
+            row = {"task_id": held.task_id, "name": name, "value": encode_text(value), "at": now}
+            await connection.execute(statements.insert_checkpoint(), [row])
+
+    async def record_artifact(self, held: Held, artifact: Mapping[str, Any]) -> None:
+        """Record a file that lies in the artifact store; one of the same name is replaced."""
+        async with self._database.transaction() as connection:
+            await self._guarded(connection, held, statements.lock_if_held(*self._fence(held)), "stored")
+            now: int = (await connection.execute(statements.clock())).scalar_one()
+            await connection.execute(statements.delete_artifact(held.task_id, artifact["name"]))
+            row = {"task_id": held.task_id, "created_at": now, **artifact}
+            await connection.execute(statements.insert_artifact(), [row])
+
+    def _fence(self, held: Held) -> tuple[str, int, str]:
+        return held.task_id, held.attempt, self.worker_id
+
+    async def _guarded(self, connection: AsyncConnection, held: Held, change: Any, wanted: str) -> Any:
+        row = (await connection.execute(change)).one_or_none()
+        if row is None:
+            raise StaleTransition(held.task_id, wanted)
+        return row
+
+
+def _unused_key(ordinal: str, taken: set[str]) -> str:
+    if ordinal not in taken:
+        return ordinal
+    number = 2
+    while f"{ordinal}.{number}" in taken:
+        number += 1
+    return f"{ordinal}.{number}"
+
+
+async def _log(connection: AsyncConnection, task_id: str, at: int, kind: EventKind, body: Mapping[str, Any]) -> None:
+    await connection.execute(statements.insert_events(), [event(task_id, at, kind, body)])

@@ -1,0 +1,28 @@
+"""What the event log holds: one kind per thing that happens to a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from tasks_server.encoding import encode_text
+
+
+class EventKind(StrEnum):
+    """`attempt` a worker took the task; `progress` coalesced; `log` a line; `question`, `answer` by key;
+    `released` handed back uncharged; `lost` its worker died; `parked` waits without a worker."""
+
+    ATTEMPT = "attempt"
+    PROGRESS = "progress"
+    LOG = "log"
+    QUESTION = "question"
+    ANSWER = "answer"
+    PARKED = "parked"
+    RELEASED = "released"
+    LOST = "lost"
+
+
+def event(task_id: str, at: int, kind: EventKind, body: Mapping[str, Any]) -> dict[str, Any]:
+    """A row for `statements.insert_events`."""
+    return {"task_id": task_id, "at": at, "kind": kind, "body": encode_text(body)}

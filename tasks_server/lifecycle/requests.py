@@ -1,0 +1,110 @@
+"""The status changes that clients cause: create, answer, cancel. Guard → commit → publish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tasks_server.elicitation import check_answer
+from tasks_server.encoding import decode_json, encode_text
+from tasks_server.lifecycle.announce import Announcer
+from tasks_server.lifecycle.events import EventKind, event
+from tasks_server.store import statements
+from tasks_server.store.batch import Batch
+from tasks_server.store.database import Database
+from tasks_server.store.rows import new_task_as_read, row_of_new_task, task_from_row
+from tasks_server.task import NewTask, Task
+
+
+class ClientRequests:
+    """What a caller may do to tasks. Every method is scoped by owner, and none reveals a foreign task."""
+
+    def __init__(self, database: Database, announcer: Announcer) -> None:
+        self._database = database
+        self._announcer = announcer
+        self._creations: Batch[NewTask, Task] = Batch(self._create_together)
+
+    async def create(self, new: NewTask) -> Task:
+        """Record a task and hand it to the queue. Returns after the commit that holds its row."""
+        return await self._creations.submit(new)
+
+    async def _create_together(self, news: Sequence[NewTask]) -> Sequence[Task]:
+        async with self._database.transaction() as connection:
+            now: int = (await connection.execute(statements.clock())).scalar_one()
+            due = now + statements.REDISPATCH_AFTER_MS
+            await connection.execute(statements.insert_tasks(), [row_of_new_task(new, now, due) for new in news])
+            answered = [row for new in news for row in _answered_before(new, now)]
+            if answered:
+                await connection.execute(statements.insert_questions(), answered)
+        tasks = [new_task_as_read(new, now) for new in news]
+        await self._announcer.waiting(tasks)
+        return tasks
+
+    async def answer(self, owner: str, task_id: str, responses: Mapping[str, Any]) -> None:
+        """Store answers to outstanding questions; when none is left, the task goes on.
+
+        Keys that name no outstanding question are ignored, whatever their values are, and so is everything
+        for a task that is finished or not there: callers look it up first.
+        Raises InvalidAnswer if a value does not fit its question, in which case none is stored.
+        """
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(statements.lock_task_of(owner, task_id))).one_or_none()
+            if row is None:
+                return
+            outstanding = {
+                question.key: question.request
+                for question in await connection.execute(statements.questions_of(task_id))
+                if question.response is None and question.withdrawn_at is None
+            }
+            given = {key: value for key, value in responses.items() if key in outstanding}
+            for key, value in given.items():
+                check_answer(key, decode_json(outstanding[key]), value)
+            if not given:
+                return
+            changed = await self._store_answers(connection, task_id, given, everything=len(given) == len(outstanding))
+        if changed is not None:
+            if changed.lease_worker is None and len(given) == len(outstanding):
+                await self._announcer.waiting([changed])
+            await self._announcer.changed(task_id)
+
+    async def _store_answers(
+        self, connection: AsyncConnection, task_id: str, given: Mapping[str, Any], *, everything: bool
+    ) -> Task | None:
+        for key, value in given.items():
+            await connection.execute(statements.answer_question(task_id, key, encode_text(value)))
+        change = statements.resume_if_asking(task_id) if everything else statements.touch_if_open(task_id)
+        row = (await connection.execute(change)).one_or_none()
+        now: int = (await connection.execute(statements.clock())).scalar_one()
+        events = [event(task_id, now, EventKind.ANSWER, {"key": key}) for key in given]
+        await connection.execute(statements.insert_events(), events)
+        return None if row is None else task_from_row(row)
+
+    async def cancel(self, owner: str, task_id: str) -> None:
+        """End a task that nobody runs, or ask the worker that runs it to stop. A finished task stays as it is.
+
+        Does not say whether the task exists: callers look it up first.
+        """
+        async with self._database.transaction() as connection:
+            ended = (await connection.execute(statements.cancel_if_unheld(owner, task_id))).one_or_none()
+            if ended is None:
+                asked = (await connection.execute(statements.request_cancel_if_held(owner, task_id))).one_or_none()
+                if asked is None:
+                    return
+        await self._announcer.changed(task_id)
+
+
+def _answered_before(new: NewTask, now: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "task_id": new.id,
+            "key": question.key,
+            "ordinal": question.key,
+            "request": question.request,
+            "asked_at": now,
+            "response": response,
+            "answered_at": now,
+        }
+        for question, response in new.answers
+    ]

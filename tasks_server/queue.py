@@ -1,0 +1,83 @@
+"""Telling workers that a task waits: arq's jobs, written in one round trip for any number of tasks.
+
+A job carries nothing but (task id, attempt). It may be lost, duplicated or late without harm: the claim in SQL
+decides who runs what, and the dispatcher announces again whatever nobody claimed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from arq.connections import ArqRedis
+from arq.constants import job_key_prefix
+from arq.jobs import serialize_job
+
+from tasks_server.encoding import encode_json
+from tasks_server.redis_client import UNAVAILABLE
+
+log = logging.getLogger(__name__)
+
+RUN = "run"
+QUEUE_PREFIX = "tasks:queue:"
+WAKE_PREFIX = "tasks:wake:"
+# Missing after Redis has lost its memory: then every waiting task is announced again.
+MARKER = "tasks:marker"
+JOB_LIFETIME_MS = 30 * 24 * 60 * 60 * 1000
+
+
+class Dispatch(NamedTuple):
+    """A waiting task, and the queue its tool's workers listen to."""
+
+    task_id: str
+    attempt: int
+    queue: str
+
+
+def queue_key(queue: str) -> str:
+    return QUEUE_PREFIX + queue
+
+
+def wake_channel(queue: str) -> str:
+    return WAKE_PREFIX + queue
+
+
+def job_id(task_id: str, attempt: int) -> str:
+    """A new attempt is a new job, so that nothing a dead worker left behind delays it."""
+    return f"{task_id}:{attempt}"
+
+
+class TaskQueue:
+    """Enqueues by task id and attempt."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+
+    async def enqueue(self, waiting: Iterable[Dispatch]) -> bool:
+        """Announce waiting tasks and wake their workers. Announcing twice is harmless.
+
+        False: Redis is not there; the dispatcher will announce them when it is.
+        """
+        now = int(time.time() * 1000)
+        pipe = self._redis.pipeline(transaction=False)
+        queues: set[str] = set()
+        for task_id, attempt, queue in waiting:
+            job = job_id(task_id, attempt)
+            payload = serialize_job(RUN, (task_id, attempt), {}, None, now, serializer=encode_json)
+            pipe.set(job_key_prefix + job, payload, px=JOB_LIFETIME_MS, nx=True)
+            pipe.zadd(queue_key(queue), {job: now}, nx=True)
+            queues.add(queue)
+        for queue in queues:
+            pipe.publish(wake_channel(queue), b"")
+        try:
+            await pipe.execute()
+        except UNAVAILABLE as error:
+            log.warning("Redis is not reachable, %s wait for the dispatcher: %s", ", ".join(sorted(queues)), error)
+            return False
+        return True
+
+    async def has_forgotten(self) -> bool:
+        """True once after Redis came back empty (or is new)."""
+        return bool(await self._redis.set(MARKER, b"1", nx=True))

@@ -1,0 +1,57 @@
+"""How this project connects to Redis: never without timeouts, and retrying through short outages.
+
+arq's own pool sets no socket timeout, so a half-open connection would hang it for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arq.connections import ArqRedis
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from tasks_server.encoding import decode_json, encode_json
+from tasks_server.errors import ConfigurationError
+
+COMMAND_TIMEOUT_SECONDS = 5.0
+CONNECT_TIMEOUT_SECONDS = 2.0
+# A blocking read waits this long for news before it asks again; its socket timeout lies above.
+BLOCK_SECONDS = 10.0
+MAX_CONNECTIONS = 64
+
+UNAVAILABLE = (RedisError, OSError, TimeoutError)
+
+
+def connect(url: str) -> ArqRedis:
+    """A client for short commands: each is tried again through an outage of about a second, then fails."""
+    retry: Any = Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=4)
+    return ArqRedis(
+        _pool(url, COMMAND_TIMEOUT_SECONDS, retry=retry, retry_on_error=[RedisConnectionError, RedisTimeoutError]),
+        job_serializer=encode_json,
+        job_deserializer=decode_json,
+    )
+
+
+def connect_blocking(url: str) -> Redis:
+    """A client for one long read (XREAD BLOCK, pub/sub); its user reconnects by itself."""
+    return Redis(connection_pool=_pool(url, BLOCK_SECONDS + COMMAND_TIMEOUT_SECONDS))
+
+
+def _pool(url: str, timeout: float, **options: Any) -> ConnectionPool:
+    if not url:
+        raise ConfigurationError(
+            "TASKS_REDIS_URL is not set. Write for example redis://127.0.0.1:6379/0 or unix:///run/valkey.sock."
+        )
+    if not url.startswith("unix:"):
+        options |= {"socket_connect_timeout": CONNECT_TIMEOUT_SECONDS, "socket_keepalive": True}
+    try:
+        return ConnectionPool.from_url(url, socket_timeout=timeout, max_connections=MAX_CONNECTIONS, **options)
+    except ValueError as error:
+        raise ConfigurationError(f"TASKS_REDIS_URL: {error}") from None
+
+

@@ -1,0 +1,66 @@
+"""What callers can do with tasks: submit, get, watch, answer, cancel. Everything is scoped to its owner."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from tasks_server.errors import TaskNotFound
+from tasks_server.lifecycle.requests import ClientRequests
+from tasks_server.store.reading import TaskReader
+from tasks_server.task import NewTask, Task
+from tasks_server.watch import Watch, Watchers
+
+
+class TaskService:
+    """One per process. A missing, expired or foreign id is TaskNotFound, with the same words."""
+
+    def __init__(self, reader: TaskReader, requests: ClientRequests, watchers: Watchers) -> None:
+        self._reader = reader
+        self._requests = requests
+        self._watchers = watchers
+
+    async def submit(self, new: NewTask) -> Task:
+        """Record a task and hand it to its workers. It is durable, and known to every replica, on return."""
+        return await self._requests.create(new)
+
+    @asynccontextmanager
+    async def submit_and_watch(self, new: NewTask) -> AsyncIterator[Watch]:
+        """Submit a task and follow it with live signals, of which none is missed."""
+        async with self._watchers.register(new.owner, [new.id], signals=True) as watch:
+            watch.admit([await self.submit(new)])
+            yield watch
+
+    async def get(self, owner: str, task_id: str) -> Task:
+        """The task as it is now, with all its outstanding questions. Raises TaskNotFound."""
+        task = await self._reader.find(task_id)
+        if task is None or task.owner != owner:
+            raise TaskNotFound(task_id)
+        return task
+
+    def watch(
+        self, owner: str, task_ids: Sequence[str], *, signals: bool = False
+    ) -> AbstractAsyncContextManager[Watch]:
+        """Follow tasks: a snapshot of each at once, then one per change. `Watch.accepted` names those that exist."""
+        return self._watchers.watch(owner, list(dict.fromkeys(task_ids)), signals=signals)
+
+    async def answer(self, owner: str, task_id: str, responses: Mapping[str, Any]) -> Task:
+        """Answer outstanding questions by key; other keys are ignored. A finished task stays as it is.
+
+        Raises TaskNotFound; InvalidAnswer when a value does not fit, and then nothing is stored.
+        """
+        task = await self.get(owner, task_id)
+        if not task.is_terminal:
+            await self._requests.answer(owner, task_id, responses)
+        return await self.get(owner, task_id)
+
+    async def cancel(self, owner: str, task_id: str) -> Task:
+        """Stop the work. Cooperative: a running task ends as cancelled once its worker has stopped it.
+
+        Idempotent. Raises TaskNotFound.
+        """
+        task = await self.get(owner, task_id)
+        if not task.is_terminal:
+            await self._requests.cancel(owner, task_id)
+        return await self.get(owner, task_id)

@@ -1,0 +1,139 @@
+"""Connections to SQLite (WAL) or PostgreSQL, and the database's own clock."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import BigInteger, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from tasks_server.errors import ConfigurationError
+
+SQLITE_DRIVER = "sqlite+aiosqlite"
+POSTGRESQL_DRIVER = "postgresql+asyncpg"
+
+# What a statement raises while the database is away or locked; anything else is a defect.
+DATABASE_UNAVAILABLE = (DBAPIError, OSError, TimeoutError)
+
+SQLITE_BUSY_SECONDS = 15
+SQLITE_READERS = 4
+POSTGRESQL_CONNECTIONS = 8
+
+
+class now_ms(FunctionElement[int]):  # noqa: N801 - reads as the SQL function it stands for
+    """The database's clock in milliseconds since the epoch, the only clock that leases are measured by."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(now_ms, "sqlite")
+def _now_sqlite(element: Any, compiler: Any, **_: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)"
+
+
+@compiles(now_ms, "postgresql")
+def _now_postgresql(element: Any, compiler: Any, **_: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+class Database:
+    """Where statements run: alone (`reading`, `writing`) or several in one transaction.
+
+    SQLite has one writer at a time, so one connection does this process's writing and others read beside it;
+    PostgreSQL gets one pool. A single statement needs no BEGIN and COMMIT of its own and is sent without.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = check_url(url)
+        self.is_sqlite = self.url.startswith("sqlite")
+        if self.is_sqlite:
+            self._writer = _sqlite_engine(self.url, connections=1)
+            self._reader = _sqlite_engine(self.url, connections=SQLITE_READERS)
+        else:
+            self._writer = create_async_engine(
+                self.url, pool_size=POSTGRESQL_CONNECTIONS, max_overflow=0, pool_pre_ping=False, pool_recycle=1800
+            )
+            self._reader = self._writer
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Everything inside commits together or not at all; on SQLite the write lock is taken at once."""
+        async with self._writer.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """For one writing statement, which commits by itself."""
+        async with self._writer.connect() as connection:
+            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """For reading statements; they see what is committed."""
+        async with self._reader.connect() as connection:
+            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def close(self) -> None:
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+
+def check_url(url: str) -> str:
+    """The URL with its async driver spelled out. Raises ConfigurationError for what cannot work."""
+    if not url:
+        raise ConfigurationError(
+            "TASKS_DATABASE_URL is not set. Write for example sqlite+aiosqlite:///tasks.db or "
+            "postgresql+asyncpg://user:password@host/database."
+        )
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(f"TASKS_DATABASE_URL is not a database URL: {error}") from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if parsed.database in {None, "", ":memory:"}:
+            raise ConfigurationError("TASKS_DATABASE_URL: an in-memory SQLite database cannot be durable; name a file.")
+        return parsed.set(drivername=SQLITE_DRIVER).render_as_string(hide_password=False)
+    if backend == "postgresql":
+        return parsed.set(drivername=POSTGRESQL_DRIVER).render_as_string(hide_password=False)
+    raise ConfigurationError(f"TASKS_DATABASE_URL: {backend} is not supported; use SQLite or PostgreSQL.")
+
+
+def _sqlite_engine(url: str, *, connections: int) -> AsyncEngine:
+    path = Path(str(make_url(url).database))
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"TASKS_DATABASE_URL: the directory {path.parent} does not exist.")
+    engine = create_async_engine(
+        url, pool_size=connections, max_overflow=0, connect_args={"timeout": SQLITE_BUSY_SECONDS}
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_immediate)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+MINIMUM_SQLITE = (3, 35, 0)
+if sqlite3.sqlite_version_info < MINIMUM_SQLITE:  # RETURNING
+    raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or newer is needed.")

@@ -1,0 +1,43 @@
+"""Reading tasks: requests that arrive together share one SELECT."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from tasks_server.store import statements
+from tasks_server.store.batch import Batch
+from tasks_server.store.database import Database
+from tasks_server.store.rows import task_from_row
+from tasks_server.task import InputRequest, Task
+
+
+class TaskReader:
+    """The record as it is committed. Scoping by owner is the caller's duty: see `TaskService`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._batch: Batch[str, Task | None] = Batch(self._select)
+
+    async def find(self, task_id: str) -> Task | None:
+        """The task with its outstanding questions; None when there is none or its time has passed."""
+        return await self._batch.submit(task_id)
+
+    async def find_many(self, task_ids: Iterable[str]) -> dict[str, Task]:
+        """Those of these tasks that exist."""
+        ids = list(dict.fromkeys(task_ids))
+        return {task.id: task for task in await self._select(ids) if task is not None} if ids else {}
+
+    async def _select(self, ids: Sequence[str]) -> Sequence[Task | None]:
+        unique = list(dict.fromkeys(ids))
+        found: dict[str, Task] = {}
+        questions: dict[str, list[InputRequest]] = defaultdict(list)
+        async with self._database.reading() as connection:
+            for row in await connection.execute(statements.tasks_by_id(unique)):
+                if row.id not in found:
+                    found[row.id] = task_from_row(row)
+                if row.question_key is not None:
+                    questions[row.id].append(InputRequest(row.question_key, row.question))
+        for task_id, asked in questions.items():
+            found[task_id] = found[task_id].asking(tuple(asked))
+        return [found.get(task_id) for task_id in ids]

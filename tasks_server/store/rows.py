@@ -1,0 +1,123 @@
+"""From rows to the frozen values that the rest of the code passes around, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks_server.encoding import decode_json, encode_text
+from tasks_server.task import Door, Method, NewTask, Origin, OutcomeKind, Task, TaskStatus
+
+
+def task_from_row(row: Any) -> Task:
+    """A `task` row (every column selected) as a Task without its questions."""
+    return Task(
+        id=row.id,
+        owner=row.owner,
+        method=Method(row.method),
+        name=row.name,
+        queue=row.queue,
+        status=TaskStatus(row.status),
+        status_message=row.status_message,
+        progress=row.progress,
+        progress_total=row.progress_total,
+        arguments=row.arguments,
+        origin=_origin(row.origin),
+        revision=row.revision,
+        attempt=row.attempt,
+        retries_used=row.retries_used,
+        max_retries=row.max_retries,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        ttl_ms=row.ttl_ms,
+        poll_interval_ms=row.poll_interval_ms,
+        run_timeout_ms=row.run_timeout_ms,
+        lease_worker=row.lease_worker,
+        lease_until=row.lease_until,
+        cancel_requested_at=row.cancel_requested_at,
+        outcome_kind=OutcomeKind(row.outcome_kind) if row.outcome_kind else None,
+        outcome=row.outcome,
+    )
+
+
+def _origin(text: str) -> Origin:
+    fields: dict[str, Any] = decode_json(text)
+    return Origin(
+        door=Door(fields["door"]),
+        protocol_version=fields["protocolVersion"],
+        capabilities=fields["capabilities"],
+        log_level=fields.get("logLevel"),
+    )
+
+
+def origin_as_text(origin: Origin) -> str:
+    fields: dict[str, Any] = {
+        "door": origin.door,
+        "protocolVersion": origin.protocol_version,
+        "capabilities": origin.capabilities,
+    }
+    if origin.log_level is not None:
+        fields["logLevel"] = origin.log_level
+    return encode_text(fields)
+
+
+def row_of_new_task(new: NewTask, now: int, next_dispatch_at: int) -> dict[str, Any]:
+    """The first revision of a task: working, waiting, and due for its first announcement."""
+    return {
+        "id": new.id,
+        "owner": new.owner,
+        "method": new.method,
+        "name": new.name,
+        "queue": new.queue,
+        "arguments": new.arguments,
+        "origin": origin_as_text(new.origin),
+        "status": TaskStatus.WORKING,
+        "status_message": new.status_message,
+        "revision": 1,
+        "attempt": 0,
+        "retries_used": 0,
+        "max_retries": new.max_retries,
+        "created_at": now,
+        "updated_at": now,
+        "next_dispatch_at": next_dispatch_at,
+        "dispatch_count": 0,
+        "run_timeout_ms": new.run_timeout_ms,
+        "ttl_ms": new.retention_ms,
+        "retention_ms": new.retention_ms,
+        "expires_at": None if new.retention_ms is None else now + new.retention_ms,
+        "poll_interval_ms": new.poll_interval_ms,
+    }
+
+
+def new_task_as_read(new: NewTask, now: int) -> Task:
+    """What reading the row back would give; saves the read."""
+    return Task(
+        id=new.id,
+        owner=new.owner,
+        method=new.method,
+        name=new.name,
+        queue=new.queue,
+        status=TaskStatus.WORKING,
+        status_message=new.status_message,
+        progress=None,
+        progress_total=None,
+        arguments=new.arguments,
+        origin=new.origin,
+        revision=1,
+        attempt=0,
+        retries_used=0,
+        max_retries=new.max_retries,
+        created_at=now,
+        updated_at=now,
+        started_at=None,
+        finished_at=None,
+        ttl_ms=new.retention_ms,
+        poll_interval_ms=new.poll_interval_ms,
+        run_timeout_ms=new.run_timeout_ms,
+        lease_worker=None,
+        lease_until=None,
+        cancel_requested_at=None,
+        outcome_kind=None,
+        outcome=None,
+    )

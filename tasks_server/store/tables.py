@@ -1,0 +1,220 @@
+"""The shape of the record: SQLModel tables, their checks and their indexes.
+
+The database itself refuses impossible rows (the CHECKs here) and any change to a finished task (triggers in
+the first migration). All `…_at` columns are milliseconds since the Unix epoch by the database's clock; JSON is
+encoded text, so that what is only carried is never decoded.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, Table, Text, text
+from sqlmodel import Field, SQLModel
+
+TERMINAL_SQL = "('completed', 'failed', 'cancelled')"
+
+
+def _text() -> Column[str]:
+    return Column(Text, nullable=False)
+
+
+def _optional_text() -> Column[str]:
+    return Column(Text, nullable=True)
+
+
+def _millis() -> Column[int]:
+    return Column(BigInteger, nullable=False)
+
+
+def _optional_millis() -> Column[int]:
+    return Column(BigInteger, nullable=True)
+
+
+TASK_CHECKS = {
+    "task_status_known": "status IN ('working', 'input_required', 'completed', 'failed', 'cancelled')",
+    "task_finished_iff_terminal": f"(finished_at IS NOT NULL) = (status IN {TERMINAL_SQL})",
+    "task_outcome_iff_terminal": "(outcome_kind IS NOT NULL) = (finished_at IS NOT NULL)",
+    "task_outcome_fits_status": (
+        "outcome_kind IS NULL"
+        " OR (status = 'completed' AND outcome_kind = 'result' AND outcome IS NOT NULL)"
+        " OR (status = 'failed' AND outcome_kind = 'rpc_error' AND outcome IS NOT NULL)"
+        " OR (status = 'cancelled' AND outcome_kind = 'cancelled' AND outcome IS NULL)"
+    ),
+    "task_lease_whole": "(lease_worker IS NULL) = (lease_until IS NULL)",
+    "task_lease_only_while_open": f"lease_worker IS NULL OR status NOT IN {TERMINAL_SQL}",
+    "task_leased_has_started": "lease_worker IS NULL OR started_at IS NOT NULL",
+    "task_dispatch_only_while_waiting": (
+        "next_dispatch_at IS NULL OR (status = 'working' AND lease_worker IS NULL)"
+    ),
+    "task_counts_not_negative": "attempt >= 0 AND retries_used >= 0 AND dispatch_count >= 0",
+}
+
+
+# Each holds only the rows that are in that situation, so its size follows the work in flight, not the history.
+TASK_PARTIAL_INDEXES = {
+    "task_waiting": "next_dispatch_at",
+    "task_lease": "lease_until",
+    "task_lease_worker": "lease_worker",
+    "task_expiry": "expires_at",
+}
+
+
+def partial_index(name: str, column: str) -> Index:
+    """An index over the rows whose `column` is set."""
+    where = text(f"{column} IS NOT NULL")
+    return Index(name, column, sqlite_where=where, postgresql_where=where)
+
+
+class TaskRow(SQLModel, table=True):
+    """One task: the handle, the outbox entry and the outcome.
+
+    attempt is the fence: whatever a worker writes is written only if the attempt is still the one it claimed.
+    next_dispatch_at is set exactly while the task waits for a worker; when it passes, the queue is told again.
+    revision grows with every change a client can see; readers use it to order snapshots.
+    """
+
+    __tablename__ = "task"
+    __table_args__ = (
+        *(CheckConstraint(text, name=name) for name, text in TASK_CHECKS.items()),
+        *(partial_index(name, column) for name, column in TASK_PARTIAL_INDEXES.items()),
+        Index("task_owner", "owner", "created_at"),
+    )
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    owner: str = Field(sa_column=_text())
+    method: str = Field(sa_column=_text())
+    name: str = Field(sa_column=_text())
+    queue: str = Field(sa_column=_text())
+    arguments: str = Field(sa_column=_text())
+    origin: str = Field(sa_column=_text())
+    status: str = Field(sa_column=_text())
+    status_message: str | None = Field(sa_column=_optional_text())
+    progress: float | None = Field(sa_column=Column(Float, nullable=True))
+    progress_total: float | None = Field(sa_column=Column(Float, nullable=True))
+    revision: int = Field(sa_column=Column(Integer, nullable=False))
+    attempt: int = Field(sa_column=Column(Integer, nullable=False))
+    retries_used: int = Field(sa_column=Column(Integer, nullable=False))
+    max_retries: int = Field(sa_column=Column(Integer, nullable=False))
+    created_at: int = Field(sa_column=_millis())
+    updated_at: int = Field(sa_column=_millis())
+    started_at: int | None = Field(sa_column=_optional_millis())
+    finished_at: int | None = Field(sa_column=_optional_millis())
+    next_dispatch_at: int | None = Field(sa_column=_optional_millis())
+    dispatch_count: int = Field(sa_column=Column(Integer, nullable=False))
+    run_timeout_ms: int | None = Field(sa_column=_optional_millis())
+    ttl_ms: int | None = Field(sa_column=_optional_millis())
+    retention_ms: int | None = Field(sa_column=_optional_millis())
+    expires_at: int | None = Field(sa_column=_optional_millis())
+    poll_interval_ms: int | None = Field(sa_column=_optional_millis())
+    lease_worker: str | None = Field(sa_column=_optional_text())
+    lease_until: int | None = Field(sa_column=_optional_millis())
+    cancel_requested_at: int | None = Field(sa_column=_optional_millis())
+    outcome_kind: str | None = Field(sa_column=_optional_text())
+    outcome: str | None = Field(sa_column=_optional_text())
+
+
+def _task_id(*, primary_key: bool = False) -> Column[str]:
+    return Column(Text, ForeignKey("task.id", ondelete="CASCADE"), primary_key=primary_key, nullable=False)
+
+
+class TaskEventRow(SQLModel, table=True):
+    """What happened to a task, append-only: attempts, questions, answers, log lines, coalesced progress.
+
+    Per task, ids follow the order of commits: every insert happens under the task's row lock.
+    """
+
+    __tablename__ = "task_event"
+    __table_args__ = (Index("task_event_task", "task_id", "id"),)
+
+    id: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    )
+    task_id: str = Field(sa_column=_task_id())
+    at: int = Field(sa_column=_millis())
+    kind: str = Field(sa_column=_text())
+    body: str = Field(sa_column=_text())
+
+
+class InputRequestRow(SQLModel, table=True):
+    """A question put to the client, and its answer.
+
+    ordinal is how the tool names the question on every run; key is how the client sees it. A rerun that asks
+    something else under the same ordinal withdraws the old question and gets a new key: keys are never reused.
+    """
+
+    __tablename__ = "input_request"
+    __table_args__ = (
+        CheckConstraint("(response IS NULL) = (answered_at IS NULL)", name="input_request_answer_whole"),
+    )
+
+    task_id: str = Field(sa_column=_task_id(primary_key=True))
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    ordinal: str = Field(sa_column=_text())
+    request: str = Field(sa_column=_text())
+    asked_at: int = Field(sa_column=_millis())
+    response: str | None = Field(sa_column=_optional_text())
+    answered_at: int | None = Field(sa_column=_optional_millis())
+    withdrawn_at: int | None = Field(sa_column=_optional_millis())
+
+
+class CheckpointRow(SQLModel, table=True):
+    """What `ctx.step` remembers: the value of a step that has been done."""
+
+    __tablename__ = "checkpoint"
+
+    task_id: str = Field(sa_column=_task_id(primary_key=True))
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    value: str = Field(sa_column=_text())
+    at: int = Field(sa_column=_millis())
+
+
+class ArtifactRow(SQLModel, table=True):
+    """A file a task has produced: what it is, and where its bytes lie (relative to the artifact store)."""
+
+    __tablename__ = "artifact"
+
+    task_id: str = Field(sa_column=_task_id(primary_key=True))
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    mime_type: str = Field(sa_column=_text())
+    size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    sha256: str = Field(sa_column=_text())
+    location: str = Field(sa_column=_text())
+    created_at: int = Field(sa_column=_millis())
+
+
+class ManifestRow(SQLModel, table=True):
+    """What some worker offers, stored once however many workers offer the same."""
+
+    __tablename__ = "manifest"
+
+    digest: str = Field(sa_column=Column(Text, primary_key=True))
+    content: str = Field(sa_column=_text())
+
+
+class WorkerRow(SQLModel, table=True):
+    """A worker process: alive while `renewed_at` is recent and `stopped_at` is empty."""
+
+    __tablename__ = "worker"
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    host: str = Field(sa_column=_text())
+    pid: int = Field(sa_column=Column(Integer, nullable=False))
+    concurrency: int = Field(sa_column=Column(Integer, nullable=False))
+    manifest_digest: str = Field(sa_column=_text())
+    started_at: int = Field(sa_column=_millis())
+    renewed_at: int = Field(sa_column=_millis())
+    stopped_at: int | None = Field(sa_column=_optional_millis())
+
+
+def table(model: type[SQLModel]) -> Table:
+    """The Core table behind a model; statements use it, no ORM object ever travels."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]
+
+
+TASK = table(TaskRow)
+TASK_EVENT = table(TaskEventRow)
+INPUT_REQUEST = table(InputRequestRow)
+CHECKPOINT = table(CheckpointRow)
+ARTIFACT = table(ArtifactRow)
+MANIFEST = table(ManifestRow)
+WORKER = table(WorkerRow)

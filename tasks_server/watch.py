@@ -1,0 +1,169 @@
+"""Following tasks as they change, without a poll or a Redis connection per follower.
+
+Subscribe, read the record, then stream: a signal says which task to read again, all tasks that are due are
+read in one SELECT, and what followers see is always a committed row. A slow re-read of everything that is
+followed makes good whatever signals were lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+
+from tasks_server.bus import Bus, Resync, Signal, TaskChanged, TaskLogged, TaskProgressed
+from tasks_server.store.database import DATABASE_UNAVAILABLE
+from tasks_server.store.reading import TaskReader
+from tasks_server.task import Task
+
+log = logging.getLogger(__name__)
+
+REREAD_SECONDS = 10.0
+REREAD_WITHOUT_BUS_SECONDS = 1.0
+READ_AT_ONCE = 500
+SIGNALS_KEPT = 1_000
+
+LiveSignal = TaskProgressed | TaskLogged
+
+
+class Watch:
+    """One follower of some tasks of one owner: the newest snapshot of each, and live signals if it wants them.
+
+    A follower that is slow skips revisions, never the last one. Iteration ends when every task has ended.
+    """
+
+    def __init__(self, owner: str, task_ids: Iterable[str], *, signals: bool) -> None:
+        self.accepted: tuple[str, ...] = ()
+        self._owner = owner
+        self._wants_signals = signals
+        self._revisions = dict.fromkeys(task_ids, 0)
+        self._snapshots: dict[str, Task] = {}
+        self._signals: deque[LiveSignal] = deque(maxlen=SIGNALS_KEPT)
+        self._news = asyncio.Event()
+
+    def admit(self, tasks: Iterable[Task]) -> None:
+        """The first reading: what is not in it, or belongs to somebody else, is not followed."""
+        for task in tasks:
+            self.offer(task)
+        self.accepted = tuple(task_id for task_id, revision in self._revisions.items() if revision > 0)
+        self._revisions = {task_id: self._revisions[task_id] for task_id in self.accepted}
+        self._news.set()
+
+    def offer(self, task: Task) -> None:
+        """A snapshot; what is not newer than the last one is dropped."""
+        known = self._revisions.get(task.id)
+        if task.owner == self._owner and known is not None and task.revision > known:
+            self._revisions[task.id] = task.revision
+            self._snapshots[task.id] = task
+            self._news.set()
+
+    def offer_signal(self, signal: LiveSignal) -> None:
+        if self._wants_signals and signal.task_id in self._revisions:
+            self._signals.append(signal)
+            self._news.set()
+
+    def __aiter__(self) -> AsyncIterator[Task | LiveSignal]:
+        return self
+
+    async def __anext__(self) -> Task | LiveSignal:
+        while True:
+            if self._signals:
+                return self._signals.popleft()
+            if self._snapshots:
+                task = self._snapshots.pop(next(iter(self._snapshots)))
+                if task.is_terminal:
+                    del self._revisions[task.id]
+                return task
+            if not self._revisions:
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+
+
+class Watchers:
+    """All followers in this process. `run` serves them until cancelled."""
+
+    def __init__(self, bus: Bus, reader: TaskReader) -> None:
+        self._bus = bus
+        self._reader = reader
+        self._by_task: dict[str, set[Watch]] = defaultdict(set)
+        self._due: set[str] = set()
+        self._something_due = asyncio.Event()
+
+    @asynccontextmanager
+    async def watch(self, owner: str, task_ids: Sequence[str], *, signals: bool) -> AsyncIterator[Watch]:
+        """Follow those of these tasks that this owner has; the first snapshot of each is there at once."""
+        async with self.register(owner, task_ids, signals=signals) as watch:
+            watch.admit((await self._reader.find_many(task_ids)).values())
+            yield watch
+
+    @asynccontextmanager
+    async def register(self, owner: str, task_ids: Sequence[str], *, signals: bool) -> AsyncIterator[Watch]:
+        """Follow tasks before the first reading, so that nothing in between is missed; `admit` completes it.
+
+        Signals of other owners' tasks may collect until then, and must not be read before.
+        """
+        watch = Watch(owner, task_ids, signals=signals)
+        for task_id in task_ids:
+            self._by_task[task_id].add(watch)
+        try:
+            yield watch
+        finally:
+            for task_id in task_ids:
+                followers = self._by_task.get(task_id)
+                if followers is not None:
+                    followers.discard(watch)
+                    if not followers:
+                        del self._by_task[task_id]
+
+    async def run(self) -> None:
+        """Turn signals into snapshots."""
+        async with self._bus.subscribe(TaskChanged, TaskProgressed, TaskLogged) as signals, anyio.create_task_group() as group:
+            group.start_soon(self._read_what_is_due)
+            group.start_soon(self._read_everything_now_and_then)
+            async for signal in signals:
+                self._take(signal)
+
+    def _take(self, signal: Signal) -> None:
+        match signal:
+            case TaskChanged(task_id):
+                if task_id in self._by_task:
+                    self._mark([task_id])
+            case TaskProgressed() | TaskLogged():
+                for watch in self._by_task.get(signal.task_id, ()):
+                    watch.offer_signal(signal)
+            case Resync():
+                self._mark(self._by_task)
+            case _:
+                pass
+
+    def _mark(self, task_ids: Iterable[str]) -> None:
+        self._due.update(task_ids)
+        self._something_due.set()
+
+    async def _read_what_is_due(self) -> None:
+        while True:
+            await self._something_due.wait()
+            self._something_due.clear()
+            while self._due:
+                batch = [self._due.pop() for _ in range(min(len(self._due), READ_AT_ONCE))]
+                try:
+                    found = await self._reader.find_many(batch)
+                except DATABASE_UNAVAILABLE as error:
+                    log.warning("The database is not reachable, followers wait: %s", error)
+                    self._due.update(batch)
+                    await anyio.sleep(REREAD_WITHOUT_BUS_SECONDS)
+                    continue
+                for task in found.values():
+                    for watch in self._by_task.get(task.id, ()):
+                        watch.offer(task)
+
+    async def _read_everything_now_and_then(self) -> None:
+        while True:
+            connected = self._bus.connected.is_set()
+            await anyio.sleep(REREAD_SECONDS if connected else REREAD_WITHOUT_BUS_SECONDS)
+            self._mark(self._by_task)
