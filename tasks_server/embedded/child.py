@@ -1,0 +1,81 @@
+"""Child processes that never outlive their parent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+TETHER = Path(__file__).with_name("tether.py")
+
+
+class Child:
+    """A running child process, in a group of its own: Ctrl-C in a terminal reaches only its parent."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def spawn(
+        cls,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+        output: IO[bytes] | None = None,
+    ) -> Child:
+        """Start a command that is killed with this process, however this process ends.
+
+        environment replaces the inherited one; output takes stdout and stderr, which are inherited otherwise.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError(
+                "The kernel ties a child to the thread that starts it: that must be the main one."
+            )
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(TETHER), str(os.getpid())),
+            *command,
+            env=environment,
+            pass_fds=tuple(pass_fds),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.returncode is None
+
+    async def wait(self) -> int:
+        """Wait for its end; the exit code, negative if a signal ended it."""
+        return await self._process.wait()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Ask it to end, and kill it if it has not after the grace period."""
+        if not self.is_running:
+            return
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self.wait()
+        except TimeoutError:
+            self.kill()
+            await self.wait()
+
+    def kill(self) -> None:
+        """End it and everything in its process group at once."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
