@@ -8,18 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tasks_server.store.migrate import migrate
 from tests.support.databases import PostgresDatabases, SqliteDatabases
 from tests.support.processes import ProcessStarter
 from tests.support.redis_keys import flush, keys_without_expiry
 from tests.support.servers import PostgresServer, ValkeyServer
 
 DATABASES = ("sqlite", "postgresql")
-
-
-async def migrate(url: str) -> None:
-    from tasks_server.store.migrate import migrate as run  # TODO: at the top, once it exists
-
-    await run(url)
 
 
 @pytest.fixture(scope="session")

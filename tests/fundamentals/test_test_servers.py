@@ -23,7 +23,7 @@ async def test_a_key_without_expiry_is_found(redis_url: str):
     with connect(redis_url) as client:
         client.set("for-ever", "1")
         client.set("for-a-while", "1", ex=60)
-        client.zadd("arq:queue", {"job": 1})
+        client.zadd("tasks:queue:default", {"job": 1})
         assert keys_without_expiry(redis_url) == ["for-ever"]
         client.delete("for-ever")
 
@@ -63,3 +63,10 @@ async def test_started_processes_are_ended_with_their_children(start: ProcessSta
     child = int((await shell.line(r"child (\d+)")).group(1))
     start.destroy()
     await all_gone([shell.pid, child])
+
+
+async def test_a_migrated_database_is_fresh(database_url: str):
+    engine = create_async_engine(database_url)
+    async with engine.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM task")) == 0
+    await engine.dispose()

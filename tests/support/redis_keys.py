@@ -8,7 +8,9 @@ from typing import Any
 import redis
 
 MAY_LIVE_ON = (
-    "arq:queue*",  # sorted sets of waiting jobs: empty again when the work is done
+    "tasks:bus",  # the stream of signals, which is cut to a length
+    "tasks:marker",  # one small value
+    "tasks:queue:*",  # sorted sets of waiting jobs: empty again when the work is done
 )
 
 
