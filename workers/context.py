@@ -1,0 +1,203 @@
+"""What a running tool may do, for async functions. `sync_context.py` has the same verbs for plain ones."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from inspect import isawaitable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, overload
+
+from pydantic_core import to_jsonable_python
+
+from workers.artifact import Artifact, as_file, guess_mime_type
+from workers.cancellation import Cancellation
+from workers.daemon_thread import in_thread
+from workers.port import TaskPort
+from workers.questions import Form, accepted, form_request, url_request
+from workers.schemas import JsonSchema
+from workers.step import Steps, StepValue, is_async
+
+if TYPE_CHECKING:
+    from mcp_types import CreateMessageResult, Root, SamplingMessage
+
+Answer = TypeVar("Answer")
+T = TypeVar("T")
+LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
+
+
+class LiveCatalog(Protocol):
+    """What the worker offers right now."""
+
+    def add(self, function: Callable[..., Any]) -> None: ...
+
+    def remove(self, function: Callable[..., Any]) -> None: ...
+
+
+class TaskContext:
+    """Handed to a tool, prompt or resource function as its first parameter.
+
+    Every awaited call is also a point where a cancelled task stops.
+    """
+
+    def __init__(
+        self,
+        port: TaskPort,
+        task_id: str,
+        attempt: int,
+        cancellation: Cancellation | None = None,
+        catalog: LiveCatalog | None = None,
+    ) -> None:
+        self._port = port
+        self._task_id = task_id
+        self._attempt = attempt
+        self._cancellation = cancellation or Cancellation()
+        self._catalog = catalog
+        self._steps = Steps(port)
+
+    @property
+    def task_id(self) -> str:
+        """The same in every attempt: use it as the idempotency key for effects outside."""
+        return self._task_id
+
+    @property
+    def attempt(self) -> int:
+        """Which start of this task this is, from 1; attempts also count resumptions after a question."""
+        return self._attempt
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether this run is being stopped."""
+        return self._cancellation.requested
+
+    def on_cancel(self, callback: Callable[[], object]) -> None:
+        """Call `callback` (quick, from the event loop's thread) when this run is being stopped."""
+        self._cancellation.on_request(callback)
+
+    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """How far the work is, in any unit; it must not go back."""
+        await self._port.report_progress(progress, total, message)
+
+    async def status(self, message: str) -> None:
+        """One sentence on what is happening now, for people."""
+        await self._port.report_status(message)
+
+    async def log(self, level: LogLevel, data: Any, logger: str | None = None) -> None:
+        """A log line for the task's record, and for a client that asked to see this level."""
+        await self._port.log(level, to_jsonable_python(data, by_alias=True), logger)
+
+    @overload
+    async def ask(self, message: str, form: type[Answer], *, key: str | None = None) -> Answer: ...
+
+    @overload
+    async def ask(self, message: str, form: JsonSchema, *, key: str | None = None) -> dict[str, Any]: ...
+
+    async def ask(self, message: str, form: type[Answer] | JsonSchema, *, key: str | None = None) -> Any:
+        """Ask the person behind the client to fill in a form (client/elicitation, form mode).
+
+        form: a Pydantic model of plain fields, or such a schema. Never ask for secrets this way: use `ask_url`.
+        The task may give up its worker while it waits and run again from the top with the answer, so put work
+        that must not be repeated into `step`, and do not ask a different question first the second time.
+
+        Raises Declined; InvalidAnswer; ValueError for a form with other than plain fields.
+        """
+        checked = Form(form)
+        request = form_request(message, checked.schema)
+        response = await self._port.request_input(key, "elicitation/create", request)
+        return checked.read(key or message, message, response)
+
+    async def ask_url(self, message: str, url: str, *, key: str | None = None) -> None:
+        """Ask the person to open a URL (client/elicitation, URL mode).
+
+        Returns when they agreed to open it, which is not yet what they do there. Raises Declined.
+        """
+        accepted(
+            message, await self._port.request_input(key, "elicitation/create", url_request(message, url))
+        )
+
+    async def sample(
+        self,
+        messages: str | Sequence[SamplingMessage],
+        *,
+        max_tokens: int = 1024,
+        system_prompt: str | None = None,
+        key: str | None = None,
+    ) -> CreateMessageResult:
+        """Have the client's model write something (client/sampling; deprecated in the protocol)."""
+        # Loaded on first use: hardly any tool samples, and every tool's subprocess would pay for it.
+        from mcp_types import CreateMessageResult
+
+        params: dict[str, Any] = {"messages": _sampling_messages(messages), "maxTokens": max_tokens}
+        if system_prompt is not None:
+            params["systemPrompt"] = system_prompt
+        response = await self._port.request_input(key, "sampling/createMessage", params)
+        return CreateMessageResult.model_validate(response)
+
+    async def roots(self, *, key: str | None = None) -> list[Root]:
+        """The directories the client works in (client/roots; deprecated in the protocol)."""
+        from mcp_types import ListRootsResult
+
+        return ListRootsResult.model_validate(await self._port.request_input(key, "roots/list", {})).roots
+
+    @overload
+    async def step(
+        self, name: str, function: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
+    ) -> T: ...
+
+    @overload
+    async def step(self, name: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T: ...
+
+    async def step(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call `function` once per task: later attempts get the value it returned, without calling it.
+
+        A plain function runs in a thread. The value goes through JSON by the return annotation, the first
+        time too, so that a rerun sees nothing the first run did not. Failures are not remembered.
+
+        Raises ValueError when this run already took a step of that name.
+        """
+        value = StepValue(function)
+        known, remembered = await self._steps.recall(name, value)
+        if known:
+            return remembered
+        return await self._steps.remember(name, value, await _call(function, args, kwargs))
+
+    async def artifact(
+        self, name: str, content: bytes | str | Path, mime_type: str | None = None
+    ) -> Artifact:
+        """Store a file under this task. mime_type is guessed from the name unless given."""
+        with as_file(content) as path:
+            kind = mime_type or guess_mime_type(name, content)
+            return Artifact.of(await self._port.save_artifact(name, path, kind))
+
+    async def announce_resource(self, uri: str) -> None:
+        """Tell subscribers that the resource under `uri` has changed."""
+        await self._port.announce_resource(uri)
+
+    def offer(self, function: Callable[..., Any]) -> None:
+        """Add a decorated function to what this worker offers; `publish_catalog` tells the clients."""
+        self._live_catalog().add(function)
+
+    def withdraw(self, function: Callable[..., Any]) -> None:
+        """Take a decorated function out of what this worker offers; `publish_catalog` tells the clients."""
+        self._live_catalog().remove(function)
+
+    async def publish_catalog(self) -> None:
+        """Publish what this worker offers now."""
+        await self._port.publish_catalog()
+
+    def _live_catalog(self) -> LiveCatalog:
+        if self._catalog is None:
+            raise RuntimeError('a tool with runs_in="process" cannot change what its worker offers')
+        return self._catalog
+
+
+async def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if is_async(function):
+        return await function(*args, **kwargs)
+    value = await in_thread(lambda: function(*args, **kwargs))
+    return await cast("Awaitable[Any]", value) if isawaitable(value) else value
+
+
+def _sampling_messages(messages: str | Sequence[SamplingMessage]) -> list[dict[str, Any]]:
+    if isinstance(messages, str):
+        return [{"role": "user", "content": {"type": "text", "text": messages}}]
+    return [message.model_dump(mode="json", by_alias=True, exclude_none=True) for message in messages]

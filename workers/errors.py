@@ -1,0 +1,57 @@
+"""What can go wrong around a tool, as seen by its author.
+
+ToolError           raise it: the caller gets this text as the tool's result, marked as an error
+Declined            a person declined or dismissed a question
+TaskCancelled       the task is being stopped; leave the function
+DeclarationError    a decorated function cannot be offered as it is written
+NotOffered          no such tool, prompt or resource on this worker
+ResourceNotFound    raise it in a resource template that knows no such resource
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tasks_server.errors import RpcError
+
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+
+
+class ToolError(Exception):
+    """A failure the calling model should read; the message is all it sees, so say what to do about it."""
+
+
+class Declined(ToolError):
+    """A question was answered with "decline" (an explicit no) or "cancel" (dismissed without a choice).
+
+    Left uncaught it ends the call with an error result that says so.
+    """
+
+    def __init__(self, action: Literal["decline", "cancel"], message: str) -> None:
+        verb = "declined" if action == "decline" else "dismissed"
+        super().__init__(f"The question was {verb}: {message}")
+        self.action = action
+
+
+class TaskCancelled(BaseException):
+    """Raised out of a `SyncTaskContext` call once the task is being stopped.
+
+    A BaseException like `asyncio.CancelledError`, so that `except Exception` does not swallow it. Clean up
+    and let it pass.
+    """
+
+
+class DeclarationError(TypeError):
+    """A decorated function cannot be offered; the message names it and says what to write instead."""
+
+
+class NotOffered(RpcError):
+    """This worker has nothing under the name or URI that was asked for."""
+
+
+class ResourceNotFound(NotOffered):
+    """There is no resource under this URI (server/resources, "Error Handling")."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(INVALID_PARAMS, f"Resource not found: {uri}", {"uri": uri})

@@ -1,0 +1,86 @@
+"""Call an author's function in this process, and stop it when the caller is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from workers.cancellation import Cancellation
+from workers.context import LiveCatalog, TaskContext
+from workers.daemon_thread import Start, in_thread, start_daemon
+from workers.definition import Definition
+from workers.errors import ToolError
+from workers.execution.work import Work
+from workers.port import TaskPort
+from workers.sync_context import SyncTaskContext
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 5.0
+"""How long a function may take to leave after it was told to stop."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where functions run. catalog is None in a subprocess. start says what thread plain functions get."""
+
+    port: TaskPort
+    catalog: LiveCatalog | None = None
+    start: Start = start_daemon
+    grace_seconds: float = GRACE_SECONDS
+
+
+async def call(definition: Definition, values: dict[str, Any], work: Work, around: Surroundings) -> Any:
+    """What the function returns or raises. Cancelled, it passes that on and waits for the function to leave."""
+    cancellation = Cancellation()
+    context = TaskContext(around.port, work.task_id, work.attempt, cancellation, around.catalog)
+    if definition.signature.is_async:
+        positional = [context] if definition.signature.context else []
+        task = asyncio.ensure_future(_contained(definition.function(*positional, **values)))
+        return await until_done(task, cancellation, around.grace_seconds, task.cancel)
+    plain = SyncTaskContext(context, around.port, asyncio.get_running_loop())
+    positional = [plain] if definition.signature.context else []
+    run = in_thread(functools.partial(definition.function, *positional, **values), around.start)
+    return await until_done(run, cancellation, around.grace_seconds)
+
+
+async def until_done(
+    run: asyncio.Future[T],
+    cancellation: Cancellation,
+    grace_seconds: float,
+    stop: Callable[[], object] = lambda: None,
+) -> T:
+    """The outcome of `run`. When this is cancelled: set the switch, stop, allow the grace, then abandon."""
+    try:
+        await asyncio.wait({run})
+    except asyncio.CancelledError:
+        run.add_done_callback(_retrieve)
+        cancellation.request()
+        stop()
+        await asyncio.wait({run}, timeout=grace_seconds)
+        if not run.done():
+            logger.warning("a cancelled tool is still running after %g s and was abandoned", grace_seconds)
+        raise
+    if run.cancelled():
+        raise ToolError("The tool stopped as if it had been cancelled.")
+    return run.result()
+
+
+async def _contained(awaitable: Awaitable[T]) -> T:
+    try:
+        return await awaitable
+    except (SystemExit, KeyboardInterrupt) as error:
+        # A task that raises these would end the event loop, and the worker with it.
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
+
+
+def _retrieve(run: asyncio.Future[Any]) -> None:
+    """Nobody will look at an abandoned outcome; asyncio need not complain about that."""
+    if not run.cancelled():
+        run.exception()

@@ -1,0 +1,143 @@
+"""From a request to its result: look up, bind the arguments, call, convert."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
+from tasks_server.errors import RpcError
+from tasks_server.task import Method
+from workers.daemon_thread import in_thread
+from workers.definition import Complete, PromptDefinition, ResourceDefinition, ToolDefinition
+from workers.errors import INVALID_PARAMS, Declined, TaskCancelled, ToolError
+from workers.execution.calling import Surroundings, call
+from workers.execution.work import Work
+from workers.port import TaskPort
+from workers.questions import filled, form_request
+from workers.registry import Registry
+from workers.result import prompt_result, request_failure, resource_result, tool_failure, tool_result
+from workers.signature import Question
+from workers.step import is_async
+
+Wire = dict[str, Any]
+
+MAX_COMPLETIONS = 100
+
+
+async def perform(work: Work, registry: Registry, port: TaskPort) -> Wire:
+    """The result object of the request, without `resultType`, which belongs to the protocol revision.
+
+    A tool's own failures are results with `isError`. Raises RpcError for protocol faults (a name that is not
+    offered, a prompt or resource that failed, whatever RpcError the function raised). Cancel the awaiting task
+    to stop the function; it gets `GRACE_SECONDS` to leave.
+    """
+    around = Surroundings(port, registry)
+    match work.method:
+        case Method.CALL_TOOL:
+            return await call_tool(registry.tool(work.name), work, around)
+        case Method.GET_PROMPT:
+            return await get_prompt(registry.prompt(work.name), work, around)
+        case Method.READ_RESOURCE:
+            definition, variables = registry.resource(work.name)
+            return await read_resource(definition, variables, work, around)
+        case Method.COMPLETE:
+            return await complete(registry, work)
+
+
+async def call_tool(definition: ToolDefinition, work: Work, around: Surroundings) -> Wire:
+    try:
+        values = work.arguments
+        if definition.signature.arguments is not None:
+            values = definition.signature.arguments.bind(work.arguments)
+        answers = await _answers(definition.signature.questions, work, around.port)
+        value = await call(definition, {**values, **answers}, work, around)
+        return tool_result(value, definition.returns, definition.output_schema)
+    except (Exception, TaskCancelled) as error:
+        cause = _innermost(error)
+        if isinstance(cause, RpcError):
+            raise cause from None
+        return tool_failure(cause)
+
+
+async def get_prompt(definition: PromptDefinition, work: Work, around: Surroundings) -> Wire:
+    values = _bound(definition, work.arguments)
+    try:
+        return prompt_result(await call(definition, values, work, around), definition.description)
+    except (Exception, TaskCancelled) as error:
+        raise _as_rpc_error(error) from None
+
+
+async def read_resource(
+    definition: ResourceDefinition, variables: Mapping[str, str], work: Work, around: Surroundings
+) -> Wire:
+    values = _bound(definition, variables)
+    try:
+        value = await call(definition, values, work, around)
+        return resource_result(value, work.name, definition.mime_type)
+    except (Exception, TaskCancelled) as error:
+        raise _as_rpc_error(error) from None
+
+
+async def complete(registry: Registry, work: Work) -> Wire:
+    """A CompleteResult; an argument without completions has no suggestions."""
+    ref: Any = work.arguments.get("ref") or {}
+    argument: Any = work.arguments.get("argument") or {}
+    others: Any = (work.arguments.get("context") or {}).get("arguments") or {}
+    if ref.get("type") == "ref/prompt":
+        completions = registry.prompt(str(ref.get("name"))).completions
+    else:
+        completions = registry.resource_template(str(ref.get("uri"))).completions
+    suggest = completions.get(str(argument.get("name")))
+    if suggest is None:
+        return {"completion": {"values": [], "total": 0, "hasMore": False}}
+    try:
+        values = await _suggestions(suggest, str(argument.get("value", "")), others)
+    except Exception as error:
+        raise _as_rpc_error(error) from None
+    shown = values[:MAX_COMPLETIONS]
+    return {"completion": {"values": shown, "total": len(values), "hasMore": len(shown) < len(values)}}
+
+
+async def _suggestions(suggest: Complete, typed: str, others: dict[str, str]) -> list[str]:
+    if is_async(suggest):
+        return list(await suggest(typed, others))
+    return list(await in_thread(lambda: suggest(typed, others)))
+
+
+async def _answers(questions: tuple[Question, ...], work: Work, port: TaskPort) -> dict[str, Any]:
+    answers = await asyncio.gather(*(_answer(question, work, port) for question in questions))
+    return {question.parameter: answer for question, answer in zip(questions, answers, strict=True)}
+
+
+async def _answer(question: Question, work: Work, port: TaskPort) -> Any:
+    message = filled(question.message, work.arguments)
+    response = work.answers.get(question.key)
+    if response is None:  # the caller could not be asked before the task existed
+        request = form_request(message, question.form.schema)
+        response = await port.request_input(question.key, "elicitation/create", request)
+    try:
+        return question.form.read(question.key, message, cast("Mapping[str, Any]", response))
+    except Declined:
+        if question.optional:
+            return None
+        raise
+
+
+def _bound(definition: PromptDefinition | ResourceDefinition, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return definition.signature.arguments.bind(arguments) if definition.signature.arguments else {}
+    except ToolError as error:
+        raise RpcError(INVALID_PARAMS, str(error)) from None
+
+
+def _as_rpc_error(error: BaseException) -> RpcError:
+    cause = _innermost(error)
+    return cause if isinstance(cause, RpcError) else request_failure(cause)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """A task group wraps even a single failure; the one inside is what the author raised."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

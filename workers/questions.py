@@ -1,0 +1,167 @@
+"""Questions to the person behind the client: the form that is sent, and reading the answer.
+
+A form is the restricted JSON Schema of client/elicitation ("Requested Schema"): a flat object of strings,
+numbers, booleans and choices. Both `ctx.ask` and `AskFirst` go through here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from tasks_server.errors import InvalidAnswer
+from workers.arguments import in_words
+from workers.errors import Declined
+from workers.schemas import JsonSchema, violation
+
+Answer = TypeVar("Answer")
+
+_TEXTS = {"title", "description", "default"}
+_ALLOWED = {
+    "string": _TEXTS | {"type", "minLength", "maxLength", "format", "enum", "enumNames", "oneOf"},
+    "number": _TEXTS | {"type", "minimum", "maximum"},
+    "integer": _TEXTS | {"type", "minimum", "maximum"},
+    "boolean": _TEXTS | {"type"},
+    "array": _TEXTS | {"type", "minItems", "maxItems", "items"},
+}
+_FORMATS = ("email", "uri", "date", "date-time")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class AskFirst:
+    """Marks a parameter that a person fills in before the call becomes a task.
+
+    `confirm: Annotated[Confirm, AskFirst("Really delete {filename}?")]`; braces hold names of arguments.
+    `Confirm | None` makes the question optional: declined, the parameter is None. The key is the parameter's
+    name unless `key` says otherwise.
+    """
+
+    message: str
+    key: str | None = None
+
+
+class Form(Generic[Answer]):
+    """A Pydantic model, or a schema written out, that an answer must fit.
+
+    Raises ValueError when it asks for more than a form can.
+    """
+
+    def __init__(self, shape: type[Answer] | JsonSchema) -> None:
+        self._model: type[BaseModel] | None = None
+        if isinstance(shape, type):
+            if not issubclass(shape, BaseModel):
+                raise ValueError(
+                    f"{shape.__name__} is not a Pydantic model; a form needs one, or a JSON Schema"
+                )
+            self._model = shape
+            self.schema = _flattened(shape.model_json_schema())
+        else:
+            self.schema = shape
+        _refuse_unaskable(self.schema)
+
+    def read(self, key: str, message: str, response: Mapping[str, Any]) -> Answer:
+        """The answer in an ElicitResult. Raises Declined, or InvalidAnswer when it does not fit the form."""
+        accepted(message, response)
+        content: dict[str, Any] = response.get("content") or {}
+        if self._model is None:
+            reason = violation(self.schema, content)
+            if reason is not None:
+                raise InvalidAnswer(key, reason)
+            return cast("Answer", content)
+        try:
+            return cast("Answer", self._model.model_validate(content))
+        except ValidationError as error:
+            raise InvalidAnswer(key, in_words(error)) from None
+
+
+def accepted(message: str, response: Mapping[str, Any]) -> None:
+    """Raise Declined unless the person accepted."""
+    action = response.get("action")
+    if action != "accept":
+        raise Declined("decline" if action == "decline" else "cancel", message)
+
+
+def form_request(message: str, schema: JsonSchema) -> dict[str, Any]:
+    return {"mode": "form", "message": message, "requestedSchema": schema}
+
+
+def url_request(message: str, url: str) -> dict[str, Any]:
+    return {"mode": "url", "message": message, "url": url}
+
+
+def placeholders(message: str) -> list[str]:
+    return _PLACEHOLDER.findall(message)
+
+
+def filled(message: str, arguments: Mapping[str, Any]) -> str:
+    """`message` with each `{argument}` replaced by its value."""
+    return _PLACEHOLDER.sub(lambda match: str(arguments.get(match[1], match[0])), message)
+
+
+def _flattened(schema: JsonSchema) -> JsonSchema:
+    """Pydantic's schema in the words a form knows: enum classes inlined, `X | None` just not required."""
+    definitions: dict[str, Any] = schema.get("$defs", {})
+    properties: dict[str, Any] = schema.get("properties", {})
+    flat: JsonSchema = {
+        "type": "object",
+        "properties": {name: _property(definition, definitions) for name, definition in properties.items()},
+    }
+    if "required" in schema:
+        flat["required"] = schema["required"]
+    return flat
+
+
+def _property(schema: JsonSchema, definitions: Mapping[str, Any]) -> JsonSchema:
+    schema = dict(schema)
+    if "$ref" in schema:
+        definition = dict(definitions.get(str(schema.pop("$ref")).rpartition("/")[2], {}))
+        for text in ("title", "description"):
+            definition.pop(text, None)  # an enum class's own name and docstring, not the field's
+        schema = {**definition, **schema}
+    if "anyOf" in schema:
+        options = [option for option in schema["anyOf"] if option != {"type": "null"}]
+        if len(options) == 1:
+            del schema["anyOf"]
+            schema = {**_property(options[0], definitions), **schema}
+    if "const" in schema:
+        schema["enum"] = [schema.pop("const")]
+    if schema.get("type") == "array" and isinstance(schema.get("items"), dict):
+        schema["items"] = _property(schema["items"], definitions)
+        schema.pop("uniqueItems", None)
+    if schema.get("default", ...) is None:
+        del schema["default"]
+    return schema
+
+
+def _refuse_unaskable(schema: JsonSchema) -> None:
+    properties: Any = schema.get("properties")
+    if schema.get("type") != "object" or not isinstance(properties, dict):
+        raise ValueError("a form's schema needs type 'object' and properties")
+    for name, definition in cast("dict[str, JsonSchema]", properties).items():
+        reason = _unaskable(definition)
+        if reason:
+            raise ValueError(
+                f"field {name!r} cannot be in a form: {reason}. Forms hold strings, numbers, booleans, and one "
+                "or several choices of strings"
+            )
+
+
+def _unaskable(definition: JsonSchema) -> str | None:
+    kind = definition.get("type")
+    if kind not in _ALLOWED:
+        return f"its type is {kind or 'not one plain type'}"
+    extra = set(definition) - _ALLOWED[kind]
+    if extra:
+        return f"{', '.join(sorted(extra))} is not allowed; check it on the answer instead"
+    if definition.get("format", "email") not in _FORMATS:
+        return f"format {definition['format']!r} is not one of {', '.join(_FORMATS)}"
+    if kind == "array":
+        items: Any = definition.get("items")
+        if not isinstance(items, dict) or not ("enum" in items or "anyOf" in items):
+            return "a list needs a fixed set of choices"
+    return None

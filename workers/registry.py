@@ -1,0 +1,161 @@
+"""What this worker offers: collected from modules, published as a manifest, looked up when work arrives."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from tasks_server.manifest import Manifest, ResourceOffer, ResourceTemplateOffer
+from workers.definition import ATTRIBUTE, Definition, PromptDefinition, ResourceDefinition, ToolDefinition
+from workers.errors import INVALID_PARAMS, DeclarationError, NotOffered, ResourceNotFound
+
+BUILT_IN = "workers.tools"
+BUILT_IN_QUEUE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    definition: Definition
+    queue: str
+
+
+class Registry:
+    """Definitions in the order they were added; tools, prompts and resources have separate names.
+
+    default_queue: for every definition that does not name its own queue; without it each gets the name of the
+    module it was loaded with ("default" for the built-in tools).
+    """
+
+    def __init__(self, default_queue: str | None = None) -> None:
+        self._default_queue = default_queue
+        self._modules: list[str] = []
+        self._tools: dict[str, _Entry] = {}
+        self._prompts: dict[str, _Entry] = {}
+        self._resources: dict[str, _Entry] = {}
+
+    @classmethod
+    def load(cls, module_names: Iterable[str], default_queue: str | None = None) -> Registry:
+        """Import modules and take what they offer.
+
+        A module offers the decorated functions it holds under any name that were written in it or, for a
+        package, below it; and those that its `__all__` names, wherever they were written.
+
+        Raises DeclarationError for two functions of one name; whatever the import raises.
+        """
+        registry = cls(default_queue)
+        for name in module_names:
+            module = importlib.import_module(name)
+            registry._modules.append(name)
+            for function in offered_functions(module):
+                registry.add(function)
+        return registry
+
+    def add(self, function: Callable[..., Any]) -> None:
+        """Offer a decorated function. Offering the very same one again changes nothing."""
+        definition = _definition_of(function)
+        entries, name = self._place(definition)
+        existing = entries.get(name)
+        if existing is not None and existing.definition is not definition:
+            raise DeclarationError(
+                f"{definition.signature.where}: {name!r} is already offered by "
+                f"{existing.definition.signature.where}; give one of them another name"
+            )
+        entries[name] = _Entry(definition, definition.queue or self._queue_for(function.__module__))
+
+    def remove(self, function: Callable[..., Any]) -> None:
+        """Stop offering a decorated function; nothing happens if it was not offered."""
+        entries, name = self._place(_definition_of(function))
+        entries.pop(name, None)
+
+    def manifest(self) -> Manifest:
+        resources = [
+            entry.definition.offer(entry.queue)
+            for entry in self._resources.values()
+            if isinstance(entry.definition, ResourceDefinition)
+        ]
+        return Manifest(
+            tools=tuple(
+                entry.definition.offer(entry.queue)
+                for entry in self._tools.values()
+                if isinstance(entry.definition, ToolDefinition)
+            ),
+            prompts=tuple(
+                entry.definition.offer(entry.queue)
+                for entry in self._prompts.values()
+                if isinstance(entry.definition, PromptDefinition)
+            ),
+            resources=tuple(offer for offer in resources if isinstance(offer, ResourceOffer)),
+            resource_templates=tuple(
+                offer for offer in resources if isinstance(offer, ResourceTemplateOffer)
+            ),
+        )
+
+    def tool(self, name: str) -> ToolDefinition:
+        """Raises NotOffered."""
+        entry = self._tools.get(name)
+        if entry is None or not isinstance(entry.definition, ToolDefinition):
+            raise NotOffered(INVALID_PARAMS, f"Unknown tool: {name}")
+        return entry.definition
+
+    def prompt(self, name: str) -> PromptDefinition:
+        """Raises NotOffered."""
+        entry = self._prompts.get(name)
+        if entry is None or not isinstance(entry.definition, PromptDefinition):
+            raise NotOffered(INVALID_PARAMS, f"Unknown prompt: {name}")
+        return entry.definition
+
+    def resource(self, uri: str) -> tuple[ResourceDefinition, dict[str, str]]:
+        """The resource under `uri`, and the template's variables. A fixed URI goes before templates.
+
+        Raises ResourceNotFound.
+        """
+        fixed = self._resources.get(uri)
+        candidates = [fixed] if fixed is not None else self._resources.values()
+        for entry in candidates:
+            if isinstance(entry.definition, ResourceDefinition):
+                variables = entry.definition.match(uri)
+                if variables is not None:
+                    return entry.definition, variables
+        raise ResourceNotFound(uri)
+
+    def resource_template(self, uri_template: str) -> ResourceDefinition:
+        """Raises ResourceNotFound."""
+        entry = self._resources.get(uri_template)
+        if entry is None or not isinstance(entry.definition, ResourceDefinition):
+            raise ResourceNotFound(uri_template)
+        return entry.definition
+
+    def _place(self, definition: Definition) -> tuple[dict[str, _Entry], str]:
+        if isinstance(definition, ToolDefinition):
+            return self._tools, definition.name
+        if isinstance(definition, PromptDefinition):
+            return self._prompts, definition.name
+        return self._resources, definition.uri
+
+    def _queue_for(self, module: str) -> str:
+        if self._default_queue is not None:
+            return self._default_queue
+        homes = [name for name in self._modules if module == name or module.startswith(f"{name}.")]
+        home = max(homes, key=len) if homes else (self._modules[-1] if self._modules else module)
+        return BUILT_IN_QUEUE if home == BUILT_IN or home.startswith(f"{BUILT_IN}.") else home
+
+
+def offered_functions(module: ModuleType) -> Iterator[Callable[..., Any]]:
+    """See `Registry.load` for the rule."""
+    exported: Iterable[str] = getattr(module, "__all__", ())
+    for name, value in vars(module).items():
+        if not hasattr(value, ATTRIBUTE) or not callable(value):
+            continue
+        origin: str = value.__module__
+        if name in exported or origin == module.__name__ or origin.startswith(f"{module.__name__}."):
+            yield value
+
+
+def _definition_of(function: Callable[..., Any]) -> Definition:
+    definition = getattr(function, ATTRIBUTE, None)
+    if definition is None:
+        raise DeclarationError(f"{function!r} is not decorated with @tool, @prompt or @resource")
+    return definition
