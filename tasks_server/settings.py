@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from tasks_server.errors import ConfigurationError
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
@@ -35,7 +37,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     allow_unauthenticated: bool = Field(
         default=False,
-        description="Set to true to listen on an address other than loopback although nobody is authenticated.",
+        description="Set to true to listen on other addresses than loopback although nobody is authenticated.",
     )
     allowed_hosts: tuple[str, ...] = Field(
         default=(), description="JSON list of Host names to accept beside the loopback names."
@@ -68,13 +70,44 @@ class Settings(BaseSettings):
     max_source_bytes: int = Field(
         default=200 * 1024 * 1024, gt=0, description="Largest document or dataset a built-in tool accepts."
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="`text` for people, `json` for one JSON object per line."
+    )
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:
+        """What the environment says, unless `given` says otherwise. Raises ConfigurationError, a line a problem."""
+        try:
+            return cls(**given)
+        except SettingsError as error:  # a value that should be JSON is not
+            raise ConfigurationError(_unreadable(error)) from None
+        except ValidationError as error:
+            raise ConfigurationError("\n".join(_complaints(error))) from None
 
     @model_validator(mode="after")
     def _refuse_open_door(self) -> Self:
         if self.host not in LOOPBACK_HOSTS and not self.allow_unauthenticated:
             raise ValueError(
-                f"Refusing to listen on {self.host}: callers are not authenticated, so anybody who reaches it "
-                "could use every tool. Listen on 127.0.0.1, or set TASKS_ALLOW_UNAUTHENTICATED=true if "
+                f"Refusing to listen on {self.host}: callers are not authenticated, so anybody who reaches "
+                "it could use every tool. Listen on 127.0.0.1, or set TASKS_ALLOW_UNAUTHENTICATED=true if "
                 "something in front of this server decides who gets in."
             )
         return self
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    complaints: list[str] = []
+    for problem in error.errors(include_url=False):
+        if not problem["loc"]:  # our own validator, whose message is complete
+            complaints.append(problem["msg"].removeprefix("Value error, "))
+            continue
+        name = f"TASKS_{problem['loc'][0]}".upper()
+        complaints.append(f"{name}: {problem['msg']} (it is {problem['input']!r})")
+    return complaints
+
+
+def _unreadable(error: SettingsError) -> str:
+    for name, field in Settings.model_fields.items():
+        if f'"{name}"' in str(error):
+            return f'TASKS_{name.upper()} is not valid JSON. {field.description} Example: ["one", "two"].'
+    return str(error)
