@@ -1,8 +1,8 @@
 """Questions to the client, and what counts as an answer to them.
 
 A question is the wire object `{"method": …, "params": …}` of an elicitation, sampling or roots request
-(2026-07-28 basic/patterns/mrtr, "InputRequests"). Both the protocol, for questions asked before a task exists,
-and the task service, for questions a running task asks, judge answers here.
+(2026-07-28 basic/patterns/mrtr, "InputRequests"). Both the protocol, for questions asked before a task
+exists, and the task service, for questions a running task asks, judge answers here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAX_REASONS = 3
 
 
 def missing_capability(request: Mapping[str, Any], capabilities: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a client would have to declare to be asked this, as a ClientCapabilities object; None if it may be.
+    """What a client lacks to be asked this, as a ClientCapabilities object; None if it may be asked.
 
     `elicitation: {}` means form mode only (client/elicitation, "Capabilities").
     """

@@ -1,0 +1,64 @@
+"""What a protocol revision is made of, and what its handlers get and give.
+
+A handler answers with its result at once, or with a `Stream`: work that may notify before it has a result.
+How either reaches the client (one JSON body, an event stream, a line on stdout) is the transport's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tasks_server.protocol.caller import Caller
+from tasks_server.protocol.headers import Headers
+from tasks_server.protocol.jsonrpc import Request, Result
+from tasks_server.protocol.parts import Parts
+
+
+class Outlet(Protocol):
+    """The way back to the client while a request is being answered."""
+
+    async def notify(self, method: str, params: dict[str, Any]) -> None:
+        """Send a notification that belongs to this request, waiting while the client is slow to read."""
+        ...
+
+    async def closing(self) -> None:
+        """Return when the server is about to stop, with a few seconds left to end the stream properly."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that passed the checks every request has to pass. headers is None where there are none."""
+
+    parts: Parts
+    caller: Caller
+    request: Request
+    headers: Headers | None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self.request.params
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that takes its time. Cancelling `run` means that the client has gone."""
+
+    run: Callable[[Outlet], Awaitable[Result]]
+
+
+Handler = Callable[[Call], Awaitable[Result | Stream]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One revision of the protocol.
+
+    name_sources: for methods that are routed by name, the parameter that the `Mcp-Name` header mirrors.
+    """
+
+    version: str
+    handlers: Mapping[str, Handler]
+    name_sources: Mapping[str, str]

@@ -1,0 +1,126 @@
+"""JSON-RPC 2.0 as MCP uses it: what a message is, how it is read, how answers are written.
+
+Knows nothing of revisions, transports or methods. Every encoded message is one line, because clients may read
+streams line by line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+
+from tasks_server.errors import RpcError
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+HEADER_MISMATCH = -32020
+MISSING_CLIENT_CAPABILITY = -32021
+UNSUPPORTED_PROTOCOL_VERSION = -32022
+
+RequestId = str | int
+Result = dict[str, Any] | orjson.Fragment
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message that wants an answer."""
+
+    id: RequestId
+    method: str
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A message that wants none."""
+
+    method: str
+    params: dict[str, Any]
+
+
+class MalformedMessage(RpcError):
+    """Not a message at all. request_id is the sender's id where it could still be read."""
+
+    def __init__(self, code: int, message: str, request_id: RequestId | None = None) -> None:
+        super().__init__(code, message)
+        self.request_id = request_id
+
+
+class InvalidParams(RpcError):
+    """-32602: the method exists, what it was given does not fit."""
+
+    def __init__(self, message: str, data: Any = None) -> None:
+        super().__init__(INVALID_PARAMS, message, data)
+
+
+class MissingClientCapability(RpcError):
+    """-32021: answering would need something the client did not declare on this request.
+
+    required is a ClientCapabilities object with exactly what is missing.
+    """
+
+    def __init__(self, required: dict[str, Any], reason: str) -> None:
+        super().__init__(MISSING_CLIENT_CAPABILITY, reason, {"requiredCapabilities": required})
+
+
+def parse(body: bytes) -> Request | Notification:
+    """Read one message.
+
+    Raises MalformedMessage with -32700 for what is not JSON and -32600 for JSON that is not a single request
+    or notification (batches and posted responses included).
+    """
+    try:
+        message = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedMessage(PARSE_ERROR, f"The body is not valid JSON: {error}") from None
+    if isinstance(message, list):
+        raise MalformedMessage(INVALID_REQUEST, "Batches are not supported; send every message by itself.")
+    if not isinstance(message, dict):
+        raise MalformedMessage(INVALID_REQUEST, "A message must be a JSON object.")
+    return _checked(cast("dict[str, Any]", message))
+
+
+def encode_result(request_id: RequestId, result: Result) -> bytes:
+    return orjson.dumps({"jsonrpc": "2.0", "id": request_id, "result": result})
+
+
+def encode_error(request_id: RequestId | None, error: RpcError) -> bytes:
+    """An unreadable id is left out: null is not a RequestId."""
+    message: dict[str, Any] = {"jsonrpc": "2.0"}
+    if request_id is not None:
+        message["id"] = request_id
+    message["error"] = error.as_object()
+    return orjson.dumps(message)
+
+
+def encode_notification(method: str, params: dict[str, Any]) -> bytes:
+    return orjson.dumps({"jsonrpc": "2.0", "method": method, "params": params})
+
+
+def _checked(message: dict[str, Any]) -> Request | Notification:
+    has_id = "id" in message
+    request_id = message.get("id")
+    readable = cast("RequestId", request_id) if _is_request_id(request_id) else None
+    if message.get("jsonrpc") != "2.0":
+        raise MalformedMessage(INVALID_REQUEST, 'jsonrpc must be "2.0".', readable)
+    method = message.get("method")
+    if not isinstance(method, str):
+        reason = "A client sends requests and notifications, never responses; method must be a string."
+        raise MalformedMessage(INVALID_REQUEST, reason, readable)
+    params = message.get("params", {})
+    if not isinstance(params, dict):
+        raise MalformedMessage(INVALID_REQUEST, "params must be an object.", readable)
+    if not has_id:
+        return Notification(method, cast("dict[str, Any]", params))
+    if readable is None:
+        raise MalformedMessage(INVALID_REQUEST, "id must be a string or an integer.")
+    return Request(readable, method, cast("dict[str, Any]", params))
+
+
+def _is_request_id(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))

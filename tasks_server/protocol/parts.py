@@ -1,0 +1,22 @@
+"""What the protocol talks to. Built once by the composition root, shared by all requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks_server.artifacts import ArtifactStore
+from tasks_server.bus import Bus
+from tasks_server.catalog import Catalog
+from tasks_server.seal import Seal
+from tasks_server.service import TaskService
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a handler may use."""
+
+    service: TaskService
+    catalog: Catalog
+    bus: Bus
+    seal: Seal
+    artifacts: ArtifactStore

@@ -1,0 +1,71 @@
+"""The checks every request must pass before its method is looked at, in the order the specification implies.
+
+1. `params._meta` names a protocol version and the client's capabilities, else -32602.
+2. The headers say what the body says, else -32020.
+3. The version is one that is served, else -32022.
+4. The method exists in that version, else -32601.
+
+Sources: 2026-07-28 basic/index "_meta", basic/transports/streamable-http "Request Metadata".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from tasks_server.errors import RpcError
+from tasks_server.protocol import headers as mirrored
+from tasks_server.protocol.caller import CAPABILITIES_KEY, VERSION_KEY
+from tasks_server.protocol.dialect import Dialect
+from tasks_server.protocol.headers import Headers
+from tasks_server.protocol.jsonrpc import (
+    METHOD_NOT_FOUND,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    InvalidParams,
+    Request,
+)
+
+
+def read_meta(request: Request, served: Mapping[str, Dialect]) -> dict[str, Any]:
+    """The request's `_meta`, with its two required fields present."""
+    value = request.params.get("_meta")
+    if not isinstance(value, dict):
+        raise InvalidParams(f"params._meta is missing. This server speaks MCP {_listed(served)}.")
+    meta = cast("dict[str, Any]", value)
+    for key in (VERSION_KEY, CAPABILITIES_KEY):
+        if meta.get(key) is None:
+            raise InvalidParams(
+                f"params._meta['{key}'] is missing. This server speaks MCP {_listed(served)}."
+            )
+    if not isinstance(meta[VERSION_KEY], str):
+        raise InvalidParams(f"params._meta['{VERSION_KEY}'] must be a string.")
+    return meta
+
+
+def check_headers(headers: Headers, request: Request, version: str, name_sources: Mapping[str, str]) -> None:
+    """Raise HeaderMismatch unless version, method and name are mirrored truly."""
+    mirrored.check_mirrored(headers, mirrored.PROTOCOL_VERSION, version)
+    mirrored.check_mirrored(headers, mirrored.METHOD, request.method)
+    source = name_sources.get(request.method)
+    if source is not None:
+        mirrored.check_name(headers, source, request.params.get(source))
+
+
+def choose_dialect(version: str, served: Mapping[str, Dialect]) -> Dialect:
+    dialect = served.get(version)
+    if dialect is None:
+        raise RpcError(
+            UNSUPPORTED_PROTOCOL_VERSION,
+            f"Protocol version {version!r} is not served here; use {_listed(served)}.",
+            {"supported": list(served), "requested": version},
+        )
+    return dialect
+
+
+def method_not_found(method: str, served: Mapping[str, Dialect]) -> RpcError:
+    hint = f" This server speaks MCP {_listed(served)}." if method == "initialize" else ""
+    return RpcError(METHOD_NOT_FOUND, f"Method not found: {method}.{hint}")
+
+
+def _listed(served: Mapping[str, Dialect]) -> str:
+    return " or ".join(served)

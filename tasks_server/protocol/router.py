@@ -1,0 +1,135 @@
+"""From a message to its answer: parse, check, find the dialect, call the handler, turn errors into answers.
+
+Independent of the transport: over HTTP the mirrored headers come along, over a pipe there are none. A request
+with the per-request `_meta` of 2026-07-28 and later is served statelessly by the dialect it names; this is
+the only place that chooses between revisions.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tasks_server.errors import InvalidAnswer, RpcError, TaskNotFound
+from tasks_server.protocol.caller import read_caller
+from tasks_server.protocol.dialect import Call, Dialect, Handler, Outlet, Stream
+from tasks_server.protocol.headers import PROTOCOL_VERSION, Headers
+from tasks_server.protocol.jsonrpc import (
+    INTERNAL_ERROR,
+    InvalidParams,
+    MalformedMessage,
+    Notification,
+    Request,
+    RequestId,
+    encode_error,
+    encode_result,
+    parse,
+)
+from tasks_server.protocol.parts import Parts
+from tasks_server.protocol.request_metadata import (
+    check_headers,
+    choose_dialect,
+    method_not_found,
+    read_meta,
+)
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A notification was taken; there is nothing to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """An encoded JSON-RPC response. error_code is set if it is an error."""
+
+    payload: bytes
+    error_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A response that may be preceded by notifications. `run` never raises a deliberate error."""
+
+    run: Callable[[Outlet], Awaitable[Final]]
+
+
+class Router:
+    """Answers messages. One per process; holds no state between requests."""
+
+    def __init__(self, parts: Parts, dialects: Iterable[Dialect]) -> None:
+        self._parts = parts
+        self._served = {dialect.version: dialect for dialect in dialects}
+        self._name_sources = {
+            method: source
+            for dialect in self._served.values()
+            for method, source in dialect.name_sources.items()
+        }
+
+    async def receive(self, body: bytes, owner: str, headers: Headers | None) -> Accepted | Final | Streamed:
+        """Answer one message from `owner`. Errors are answers; only bugs and cancellation raise."""
+        try:
+            message = parse(body)
+            if isinstance(message, Notification):
+                return self._accept(headers)
+        except MalformedMessage as error:
+            return _failed(error.request_id, error)
+        except RpcError as error:
+            return _failed(None, error)
+        return await self._answer(message, owner, headers)
+
+    def _accept(self, headers: Headers | None) -> Accepted:
+        # No notification from a client means anything to a stateless server; what it must not do is claim a
+        # revision that is not spoken here.
+        version = headers.get(PROTOCOL_VERSION) if headers is not None else None
+        if version is not None:
+            choose_dialect(version, self._served)
+        return Accepted()
+
+    async def _answer(self, request: Request, owner: str, headers: Headers | None) -> Final | Streamed:
+        async def begin() -> Final | Streamed:
+            handler, call = self._check(request, owner, headers)
+            answer = await handler(call)
+            if isinstance(answer, Stream):
+                return Streamed(lambda outlet: _guarded(request.id, lambda: finish(answer, outlet)))
+            return Final(encode_result(request.id, answer))
+
+        async def finish(stream: Stream, outlet: Outlet) -> Final:
+            return Final(encode_result(request.id, await stream.run(outlet)))
+
+        return await _guarded(request.id, begin)
+
+    def _check(self, request: Request, owner: str, headers: Headers | None) -> tuple[Handler, Call]:
+        meta = read_meta(request, self._served)
+        caller = read_caller(owner, meta)
+        if headers is not None:
+            check_headers(headers, request, caller.protocol_version, self._name_sources)
+        dialect = choose_dialect(caller.protocol_version, self._served)
+        handler = dialect.handlers.get(request.method)
+        if handler is None:
+            raise method_not_found(request.method, self._served)
+        return handler, Call(self._parts, caller, request, headers)
+
+
+async def _guarded(request_id: RequestId, work: Callable[[], Awaitable[T]]) -> T | Final:
+    try:
+        return await work()
+    except RpcError as error:
+        return _failed(request_id, error)
+    except (TaskNotFound, InvalidAnswer) as error:
+        return _failed(request_id, InvalidParams(str(error)))
+    except Exception:
+        log.exception("A request could not be answered")
+        return _failed(
+            request_id, RpcError(INTERNAL_ERROR, "Internal error; the server's log has the details.")
+        )
+
+
+def _failed(request_id: RequestId | None, error: RpcError) -> Final:
+    return Final(encode_error(request_id, error), error.code)

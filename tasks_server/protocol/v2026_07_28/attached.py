@@ -1,0 +1,196 @@
+"""The attached door: the server follows a task on the caller's behalf and answers with its plain result.
+
+Progress and log lines go to the caller while it waits, if it asked for them. When the task asks something,
+the call ends with an InputRequiredResult whose `requestState` names the task; the retry goes on with the
+same task, it is never started again. A caller that goes away cancels the task, because nobody else knows of
+it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from tasks_server.bus import TaskLogged, TaskProgressed
+from tasks_server.elicitation import merge_capabilities
+from tasks_server.errors import RpcError, TaskNotFound, TasksError
+from tasks_server.protocol.dialect import Call, Outlet, Stream
+from tasks_server.protocol.jsonrpc import (
+    INTERNAL_ERROR,
+    InvalidParams,
+    MissingClientCapability,
+    Result,
+)
+from tasks_server.protocol.v2026_07_28.projection import number
+from tasks_server.protocol.v2026_07_28.request_state import (
+    RequestState,
+    input_responses,
+    seal_state,
+)
+from tasks_server.protocol.v2026_07_28.results import direct, input_required
+from tasks_server.task import Method, NewTask, OutcomeKind, Task, TaskStatus
+from tasks_server.watch import Watch
+
+SETTLE_SECONDS = 0.03
+"""How long a task that asks may take to ask everything it wants to ask at once."""
+
+_RESUMABLE = frozenset({Method.CALL_TOOL, Method.GET_PROMPT, Method.READ_RESOURCE})
+
+
+def start(call: Call, new: NewTask, **fields: Any) -> Stream:
+    """Carry out `new` while the caller waits. `fields` are added to the result unless it has them itself."""
+    responses = input_responses(call)
+    watching = call.parts.service.submit_and_watch(new)
+    return Stream(lambda outlet: _Attached(call, new.id, outlet, fields, responses).follow(watching))
+
+
+def resume(call: Call, task_id: str, **fields: Any) -> Stream:
+    """Go on waiting for a task that an earlier round of this call has started, with the answers it brings."""
+
+    async def run(outlet: Outlet) -> Result:
+        responses = input_responses(call)
+        try:
+            await call.parts.service.answer(call.caller.owner, task_id, responses)
+        except TaskNotFound:
+            raise InvalidParams("params.requestState is refused: the call it belongs to is gone.") from None
+        watching = call.parts.service.watch(call.caller.owner, [task_id], signals=True)
+        return await _Attached(call, task_id, outlet, fields, {}).follow(watching)
+
+    return Stream(run)
+
+
+@dataclass(slots=True)
+class _Attached:
+    """One caller waiting for one task.
+
+    responses: answers that came before their questions; each is used once, when its question comes up.
+    """
+
+    call: Call
+    task_id: str
+    outlet: Outlet
+    fields: dict[str, Any]
+    responses: dict[str, Any]
+    settled: bool = False
+    progress: float = field(default=-math.inf)
+
+    async def follow(self, watching: AbstractAsyncContextManager[Watch]) -> Result:
+        try:
+            return await self._unless_closing(self._watch(watching))
+        finally:
+            if not self.settled:
+                with suppress(TasksError):
+                    await self.call.parts.service.cancel(self.call.caller.owner, self.task_id)
+
+    async def _unless_closing(self, waiting: Coroutine[Any, Any, Result]) -> Result:
+        work = asyncio.ensure_future(waiting)
+        bell = asyncio.ensure_future(self.outlet.closing())
+        try:
+            await asyncio.wait({work, bell}, return_when=asyncio.FIRST_COMPLETED)
+            return work.result() if work.done() else self._step_aside()
+        finally:
+            bell.cancel()
+            work.cancel()
+            await asyncio.gather(work, bell, return_exceptions=True)
+
+    def _step_aside(self) -> Result:
+        """This server stops: the client may come back at once and go on waiting at another one."""
+        if self.call.request.method not in _RESUMABLE:
+            raise RpcError(INTERNAL_ERROR, "The server is shutting down; ask again.")
+        self.settled = True
+        return input_required(None, seal_state(self.call, RequestState(self.task_id)))
+
+    async def _watch(self, watching: AbstractAsyncContextManager[Watch]) -> Result:
+        async with watching as watch:
+            async for event in watch:
+                match event:
+                    case TaskProgressed():
+                        await self._tell_progress(event.progress, event.total, event.message)
+                    case TaskLogged():
+                        await self._tell_log(event)
+                    case Task() if (result := await self._look_at(event)) is not None:
+                        return result
+                    case Task():
+                        pass
+        raise TaskNotFound(self.task_id)
+
+    async def _look_at(self, task: Task) -> Result | None:
+        if task.progress is not None and not task.is_terminal:
+            await self._tell_progress(task.progress, task.progress_total, None)
+        if task.is_terminal:
+            self.settled = True
+            return self._outcome(task)
+        if task.status is TaskStatus.INPUT_REQUIRED:
+            return await self._questions(task)
+        return None
+
+    async def _questions(self, task: Task) -> Result | None:
+        await asyncio.sleep(SETTLE_SECONDS)
+        service, owner = self.call.parts.service, self.call.caller.owner
+        task = await service.get(owner, task.id)
+        foreseen = {
+            question.key: self.responses.pop(question.key)
+            for question in task.input_requests
+            if question.key in self.responses
+        }
+        if foreseen:
+            task = await service.answer(owner, task.id, foreseen)
+        if task.status is not TaskStatus.INPUT_REQUIRED:
+            return None
+        asked = self._askable(task)
+        self.settled = True
+        return input_required(asked, seal_state(self.call, RequestState(task.id)))
+
+    def _askable(self, task: Task) -> dict[str, Any]:
+        """The questions this caller may be asked. Raises MissingClientCapability if it is none of them."""
+        asked: dict[str, Any] = {}
+        lacking: list[Mapping[str, Any]] = []
+        for question in task.input_requests:
+            required = self.call.caller.lacks(orjson.loads(question.request))
+            if required is None:
+                asked[question.key] = orjson.Fragment(question.request)
+            else:
+                lacking.append(required)
+        if not asked:
+            raise MissingClientCapability(
+                merge_capabilities(lacking), f"{task.name} has a question that this client cannot be asked."
+            )
+        return asked
+
+    def _outcome(self, task: Task) -> Result:
+        outcome = task.outcome or "{}"
+        match task.outcome_kind:
+            case OutcomeKind.RESULT:
+                return direct(outcome, **self.fields)
+            case OutcomeKind.RPC_ERROR:
+                error = orjson.loads(outcome)
+                raise RpcError(error["code"], error["message"], error.get("data"))
+            case _:
+                raise RpcError(INTERNAL_ERROR, task.status_message or "The call was cancelled.")
+
+    async def _tell_progress(self, progress: float, total: float | None, message: str | None) -> None:
+        """Only to callers that gave a token, and only forward (basic/patterns/progress)."""
+        token = self.call.caller.progress_token
+        if token is None or progress <= self.progress:
+            return
+        self.progress = progress
+        params: dict[str, Any] = {"progressToken": token, "progress": number(progress)}
+        if total is not None:
+            params["total"] = number(total)
+        if message is not None:
+            params["message"] = message
+        await self.outlet.notify("notifications/progress", params)
+
+    async def _tell_log(self, line: TaskLogged) -> None:
+        if not self.call.caller.wants_log(line.level):
+            return
+        params: dict[str, Any] = {"level": line.level, "data": line.data}
+        if line.logger is not None:
+            params["logger"] = line.logger
+        await self.outlet.notify("notifications/message", params)

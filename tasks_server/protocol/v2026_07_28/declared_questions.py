@@ -1,0 +1,103 @@
+"""Questions a tool declares to be asked before its task exists (MRTR on the call itself).
+
+All of them go to the client at once; answers given in several rounds are kept in `requestState`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from tasks_server.elicitation import ELICIT, check_answer, is_accepted, merge_capabilities
+from tasks_server.errors import InvalidAnswer
+from tasks_server.manifest import QuestionOffer, ToolOffer
+from tasks_server.protocol.dialect import Call
+from tasks_server.protocol.jsonrpc import MissingClientCapability, Result
+from tasks_server.protocol.v2026_07_28.request_state import (
+    RequestState,
+    input_responses,
+    seal_state,
+)
+from tasks_server.protocol.v2026_07_28.results import input_required, tool_error
+from tasks_server.task import InputRequest
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_UNANSWERED = {"action": "decline"}
+
+Answers = tuple[tuple[InputRequest, str], ...]
+
+
+@dataclass(slots=True)
+class _Round:
+    """One look at all declared questions: what has been answered, what has still to be asked."""
+
+    given: dict[str, Any] = field(default_factory=dict[str, Any])
+    asked: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    open: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    unaskable: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    refused: QuestionOffer | None = None
+
+
+def settle_questions(
+    call: Call, tool: ToolOffer, arguments: Mapping[str, Any], state: RequestState
+) -> Answers | Result:
+    """The answers to every declared question, or the result that ends this round of the call.
+
+    An answer that does not fit its question is asked for again, like one that is missing. Raises
+    MissingClientCapability if a question that must be answered cannot be put to this client.
+    """
+    if not tool.questions:
+        return ()
+    current = _look(call, tool, arguments, {**state.answers, **input_responses(call)})
+    if current.refused is not None:
+        return tool_error(f"Not done: the question {current.refused.message!r} was declined.")
+    if current.unaskable:
+        required = merge_capabilities(current.unaskable)
+        raise MissingClientCapability(required, f"{tool.name} has to ask the user before it can start.")
+    if current.open:
+        return input_required(current.open, seal_state(call, RequestState(answers=current.given)))
+    return tuple(
+        (InputRequest(key, _encoded(question)), _encoded(current.given[key]))
+        for key, question in current.asked.items()
+    )
+
+
+def _look(call: Call, tool: ToolOffer, arguments: Mapping[str, Any], responses: Mapping[str, Any]) -> _Round:
+    current = _Round()
+    for offer in tool.questions:
+        question = _as_request(offer, arguments)
+        current.asked[offer.key] = question
+        response = responses.get(offer.key)
+        if response is None and (required := call.caller.lacks(question)) is not None:
+            if not offer.optional:
+                current.unaskable.append(required)
+            current.given[offer.key] = _UNANSWERED
+        elif response is None or not _fits(offer.key, question, response):
+            current.open[offer.key] = question
+        else:
+            current.given[offer.key] = response
+            if not offer.optional and not is_accepted(response):
+                current.refused = offer
+    return current
+
+
+def _fits(key: str, question: Mapping[str, Any], response: Any) -> bool:
+    try:
+        check_answer(key, question, response)
+    except InvalidAnswer:
+        return False
+    return True
+
+
+def _as_request(offer: QuestionOffer, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    message = _PLACEHOLDER.sub(lambda match: str(arguments.get(match[1], match[0])), offer.message)
+    params = {"mode": "form", "message": message, "requestedSchema": offer.requested_schema}
+    return {"method": ELICIT, "params": params}
+
+
+def _encoded(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,118 @@
+"""`tools/list` and `tools/call`."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import orjson
+
+from tasks_server.manifest import ToolOffer
+from tasks_server.protocol.dialect import Call, Stream
+from tasks_server.protocol.headers import check_params
+from tasks_server.protocol.jsonrpc import InvalidParams, Result
+from tasks_server.protocol.v2026_07_28 import attached
+from tasks_server.protocol.v2026_07_28.declared_questions import Answers, settle_questions
+from tasks_server.protocol.v2026_07_28.pages import list_result
+from tasks_server.protocol.v2026_07_28.projection import task_fields
+from tasks_server.protocol.v2026_07_28.request_state import open_state
+from tasks_server.protocol.v2026_07_28.results import created, tool_error
+from tasks_server.task import Door, Method, NewTask
+
+
+async def list_tools(call: Call) -> Result:
+    offers = call.parts.catalog.current()
+    return list_result("tools", offers.tools, call.params, lambda tool: tool.name, _shown)
+
+
+async def call_tool(call: Call) -> Result | Stream:
+    """Hand out a task, or carry the call out while the caller waits.
+
+    Clients that declare the tasks extension get a handle from every tool that supports it; all others wait.
+    Arguments that do not fit the tool's schema are the model's to correct: a tool result, no task.
+    """
+    name, arguments = _named(call), _arguments(call)
+    offers = call.parts.catalog.current()
+    tool = offers.tool(name)
+    if tool is None:
+        raise InvalidParams(f"Unknown tool: {name}")
+    if call.headers is not None:
+        check_params(call.headers, tool.input_schema, arguments)
+    if tool.task_support == "required":
+        call.caller.require_tasks(f"The tool {name}")
+    state = open_state(call)
+    if state.task_id is not None:
+        return attached.resume(call, state.task_id)
+    if problems := offers.check_arguments(name, arguments):
+        return tool_error("\n".join(["The arguments do not fit:", *problems]))
+    answers = settle_questions(call, tool, arguments, state)
+    if not isinstance(answers, tuple):
+        return answers
+    served = offers.is_served(tool.queue)
+    if call.caller.declares_tasks and tool.task_support != "forbidden":
+        return await _hand_out(call, tool, arguments, answers, served)
+    if not served:
+        return tool_error(_nobody(tool))
+    return attached.start(call, _new_task(call, tool, arguments, answers, Door.ATTACHED))
+
+
+async def _hand_out(
+    call: Call, tool: ToolOffer, arguments: dict[str, Any], answers: Answers, served: bool
+) -> Result:
+    waiting_for = None if served else _nobody(tool)
+    new = _new_task(call, tool, arguments, answers, Door.HANDLE, waiting_for)
+    return created(task_fields(await call.parts.service.submit(new)))
+
+
+def _new_task(
+    call: Call,
+    tool: ToolOffer,
+    arguments: dict[str, Any],
+    answers: Answers,
+    door: Door,
+    status_message: str | None = None,
+) -> NewTask:
+    return NewTask(
+        owner=call.caller.owner,
+        method=Method.CALL_TOOL,
+        name=tool.name,
+        queue=tool.queue,
+        arguments=orjson.dumps(arguments).decode(),
+        origin=call.caller.origin(door),
+        retention_ms=tool.retention_ms,
+        poll_interval_ms=tool.poll_interval_ms,
+        run_timeout_ms=tool.run_timeout_ms,
+        max_retries=tool.max_retries,
+        status_message=status_message,
+        answers=answers,
+    )
+
+
+def _nobody(tool: ToolOffer) -> str:
+    return f"No worker that runs {tool.name} is connected at the moment."
+
+
+def _named(call: Call) -> str:
+    name = call.params.get("name")
+    if not isinstance(name, str):
+        raise InvalidParams("params.name must be a string: the tool to call.")
+    return name
+
+
+def _arguments(call: Call) -> dict[str, Any]:
+    arguments = call.params.get("arguments", {})
+    if not isinstance(arguments, dict):
+        raise InvalidParams("params.arguments must be an object.")
+    return cast("dict[str, Any]", arguments)
+
+
+def _shown(tool: ToolOffer) -> dict[str, Any]:
+    shown: dict[str, Any] = {"name": tool.name}
+    if tool.title is not None:
+        shown["title"] = tool.title
+    shown["description"] = tool.description
+    shown["inputSchema"] = tool.input_schema
+    if tool.output_schema is not None:
+        shown["outputSchema"] = tool.output_schema
+    if tool.annotations is not None:
+        shown["annotations"] = tool.annotations
+    return shown

@@ -1,0 +1,95 @@
+"""Who may talk to this server at all, decided before a body is read.
+
+A web page must not reach a local server through the visitor's browser: the Host must be a name this server
+goes by, the Origin of a browser request one it trusts (basic/transports/streamable-http, "Security &
+Endpoint").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tasks_server.settings import LOOPBACK_HOSTS, Settings
+
+ANY = "*"
+ANONYMOUS = "anonymous"
+
+
+class BodyTooLarge(Exception):
+    """The request body is larger than the operator allows."""
+
+
+class OriginGuard:
+    """ASGI middleware: answers 403 to requests under a foreign Host or from a foreign Origin."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
+        self._origins = frozenset(origin.lower().rstrip("/") for origin in settings.allowed_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (reason := self._objection(Headers(scope=scope))) is not None:
+            await PlainTextResponse(reason, status_code=403)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _objection(self, headers: Headers) -> str | None:
+        host = headers.get("host", "")
+        if not self._is_own_host(host.lower()):
+            return f"Host {host!r} is not accepted; the operator can add it to TASKS_ALLOWED_HOSTS.\n"
+        origin = headers.get("origin")
+        if origin is not None and not self._is_trusted_origin(origin.lower()):
+            return f"Origin {origin!r} is not accepted; the operator can add it to TASKS_ALLOWED_ORIGINS.\n"
+        return None
+
+    def _is_own_host(self, host: str) -> bool:
+        if ANY in self._hosts or host in self._hosts:
+            return True
+        name = _hostname(f"//{host}")
+        return name in LOOPBACK_HOSTS or name in self._hosts
+
+    def _is_trusted_origin(self, origin: str) -> bool:
+        if ANY in self._origins or origin in self._origins:
+            return True
+        return origin.startswith(("http://", "https://")) and _hostname(origin) in LOOPBACK_HOSTS
+
+
+def caller_of(request: Request) -> str:
+    """The owner on whose behalf this request acts. Nobody is authenticated yet, so all share one."""
+    return ANONYMOUS
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body. Raises BodyTooLarge before more than `limit` bytes are held."""
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > limit:
+        raise BodyTooLarge
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def accepts(header: str | None, wanted: Iterable[str]) -> bool:
+    """Whether an Accept header admits every one of these media types. Without the header anything goes."""
+    if header is None:
+        return True
+    offered = {part.partition(";")[0].strip().lower() for part in header.split(",")}
+    return all(offered & {media_type, f"{media_type.partition('/')[0]}/*", "*/*"} for media_type in wanted)
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

@@ -1,0 +1,152 @@
+"""The HTTP face: the MCP endpoint, health, and downloads of artifacts.
+
+Streamable HTTP as of 2026-07-28 (basic/transports/streamable-http): one endpoint, POST only, one message in,
+one JSON body or one event stream out, no sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+import orjson
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Lifespan, Receive, Scope, Send
+
+from tasks_server.errors import RpcError
+from tasks_server.protocol.headers import Headers
+from tasks_server.protocol.jsonrpc import (
+    HEADER_MISMATCH,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    MISSING_CLIENT_CAPABILITY,
+    PARSE_ERROR,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    encode_error,
+)
+from tasks_server.protocol.parts import Parts
+from tasks_server.protocol.router import Accepted, Final, Router, Streamed
+from tasks_server.protocol.v2026_07_28.dialect import DIALECT
+from tasks_server.settings import Settings
+from tasks_server.transport.downloads import ArtifactDownload
+from tasks_server.transport.guards import BodyTooLarge, OriginGuard, accepts, caller_of, read_body
+from tasks_server.transport.sse import answering
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+
+STATUS_OF_ERROR: Mapping[int | None, int] = {
+    PARSE_ERROR: 400,
+    INVALID_REQUEST: 400,
+    INVALID_PARAMS: 400,
+    METHOD_NOT_FOUND: 404,
+    HEADER_MISMATCH: 400,
+    MISSING_CLIENT_CAPABILITY: 400,
+    UNSUPPORTED_PROTOCOL_VERSION: 400,
+}
+"""Where the specification names no status the answer is 200: the exchange itself has worked."""
+
+Readiness = Callable[[], Awaitable[Mapping[str, bool]]]
+
+
+class McpEndpoint:
+    """`/mcp` as an ASGI application."""
+
+    def __init__(self, router: Router, max_request_bytes: int) -> None:
+        self._router = router
+        self._max_request_bytes = max_request_bytes
+        self._bells: set[anyio.Event] = set()
+
+    def ring(self) -> None:
+        """Tell every open stream that the server is about to stop."""
+        for bell in list(self._bells):
+            bell.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        answer = _objection(request) or await self._answer(request)
+        if not isinstance(answer, Streamed):
+            await answer(scope, receive, send)
+            return
+        async with answering(answer, self._bells) as current:
+            if isinstance(current.first, Final):
+                await _json(current.first)(scope, receive, send)
+            else:
+                await current.respond(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response | Streamed:
+        try:
+            body = await read_body(request, self._max_request_bytes)
+        except BodyTooLarge:
+            return _refusal(413, f"The body is larger than {self._max_request_bytes} bytes.")
+        except ClientDisconnect:
+            return Response(status_code=400)
+        headers = Headers(request.headers.raw)
+        match await self._router.receive(body, caller_of(request), headers):
+            case Accepted():
+                return Response(status_code=202)
+            case Final() as final:
+                return _json(final)
+            case Streamed() as streamed:
+                return streamed
+
+
+def create_http_app(
+    parts: Parts, settings: Settings, readiness: Readiness, lifespan: Lifespan[Starlette] | None = None
+) -> Starlette:
+    """Everything this server answers over HTTP.
+
+    readiness says what can be reached, by name; "database" decides whether the process is ready, the others
+    are only told. `app.state.mcp` is the McpEndpoint.
+    """
+    endpoint = McpEndpoint(Router(parts, [DIALECT]), settings.max_request_bytes)
+    guard = Middleware(OriginGuard, settings=settings)
+    download = ArtifactDownload(parts.artifacts)
+
+    async def alive(request: Request) -> Response:
+        return _plain_json({"status": "ok"})
+
+    async def ready(request: Request) -> Response:
+        found = await readiness()
+        is_ready = found.get("database", False)
+        return _plain_json({"ready": is_ready, **found}, 200 if is_ready else 503)
+
+    app = Starlette(
+        routes=[
+            Route("/mcp", endpoint, middleware=[guard]),
+            Route("/artifacts/{task_id}/{name:path}", download.download, methods=["GET"], middleware=[guard]),
+            Route("/healthz", alive, methods=["GET"]),
+            Route("/readyz", ready, methods=["GET"]),
+        ],
+        lifespan=lifespan,
+    )
+    app.state.mcp = endpoint
+    return app
+
+
+def _objection(request: Request) -> Response | None:
+    if request.method != "POST":
+        return _refusal(405, "The MCP endpoint takes POST only.", Allow="POST")
+    if not accepts(request.headers.get("accept"), (JSON, EVENT_STREAM)):
+        return _refusal(406, f"The client must accept both {JSON} and {EVENT_STREAM}.")
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        return _refusal(415, f"The body must be {JSON}.")
+    return None
+
+
+def _refusal(status: int, reason: str, **headers: str) -> Response:
+    return Response(encode_error(None, RpcError(INVALID_REQUEST, reason)), status, headers, JSON)
+
+
+def _json(final: Final) -> Response:
+    return Response(final.payload, STATUS_OF_ERROR.get(final.error_code, 200), media_type=JSON)
+
+
+def _plain_json(content: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type=JSON)
