@@ -36,6 +36,13 @@ class TaskChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskNudged:
+    """A caller has answered or cancelled: the worker that runs this task must look at it."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaskProgressed:
     """Live progress of an attempt, possibly not (yet) in the record."""
 
@@ -72,10 +79,11 @@ class Resync:
     """Signals may have been missed: look again at everything you follow."""
 
 
-Signal = TaskChanged | TaskProgressed | TaskLogged | CatalogChanged | ResourceUpdated | Resync
+Signal = TaskChanged | TaskNudged | TaskProgressed | TaskLogged | CatalogChanged | ResourceUpdated | Resync
 
 SIGNALS: tuple[type[Signal], ...] = (
     TaskChanged,
+    TaskNudged,
     TaskProgressed,
     TaskLogged,
     CatalogChanged,

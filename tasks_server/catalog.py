@@ -65,6 +65,10 @@ class Offers:
         """Whether a live worker listens to this queue."""
         return queue in self._live_queues
 
+    @property
+    def has_live_workers(self) -> bool:
+        return bool(self._live_queues)
+
     def check_arguments(self, tool_name: str, arguments: Mapping[str, Any]) -> list[str]:
         """What is wrong with the arguments, in sentences that name the field; nothing if they are valid."""
         problems: list[str] = []

@@ -36,7 +36,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """An object a line: `at` (UTC, RFC 3339), `level`, `process`, `logger`, `message`, and what `extra=` held."""
+    """An object a line: `at` (UTC), `level`, `process`, `logger`, `message`, and what `extra=` held."""
 
     def __init__(self, process: str) -> None:
         super().__init__()

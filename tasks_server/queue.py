@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from arq.connections import ArqRedis
@@ -74,9 +75,16 @@ class TaskQueue:
         try:
             await pipe.execute()
         except UNAVAILABLE as error:
-            log.warning("Redis is not reachable, %s wait for the dispatcher: %s", ", ".join(sorted(queues)), error)
+            log.warning(
+                "Redis is not reachable, %s wait for the dispatcher: %s", ", ".join(sorted(queues)), error
+            )
             return False
         return True
+
+    async def forget(self, claimed: Dispatch) -> None:
+        """Take a claimed task's job off its queue, so that no other worker looks at it. Best effort."""
+        with suppress(*UNAVAILABLE):
+            await self._redis.zrem(queue_key(claimed.queue), job_id(claimed.task_id, claimed.attempt))
 
     async def has_forgotten(self) -> bool:
         """True once after Redis came back empty (or is new)."""

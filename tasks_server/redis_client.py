@@ -31,7 +31,12 @@ def connect(url: str) -> ArqRedis:
     """A client for short commands: each is tried again through an outage of about a second, then fails."""
     retry: Any = Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=4)
     return ArqRedis(
-        _pool(url, COMMAND_TIMEOUT_SECONDS, retry=retry, retry_on_error=[RedisConnectionError, RedisTimeoutError]),
+        _pool(
+            url,
+            COMMAND_TIMEOUT_SECONDS,
+            retry=retry,
+            retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        ),
         job_serializer=encode_json,
         job_deserializer=decode_json,
     )
@@ -50,8 +55,8 @@ def _pool(url: str, timeout: float, **options: Any) -> ConnectionPool:
     if not url.startswith("unix:"):
         options |= {"socket_connect_timeout": CONNECT_TIMEOUT_SECONDS, "socket_keepalive": True}
     try:
-        return ConnectionPool.from_url(url, socket_timeout=timeout, max_connections=MAX_CONNECTIONS, **options)
+        return ConnectionPool.from_url(
+            url, socket_timeout=timeout, max_connections=MAX_CONNECTIONS, **options
+        )
     except ValueError as error:
         raise ConfigurationError(f"TASKS_REDIS_URL: {error}") from None
-
-

@@ -16,7 +16,9 @@ LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 class Settings(BaseSettings):
     """Everything an operator can set. `docs/operations.md` has the table; a test keeps the two in step."""
 
-    model_config = SettingsConfigDict(env_prefix="TASKS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TASKS_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     database_url: str = Field(
         default="",
@@ -37,7 +39,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     allow_unauthenticated: bool = Field(
         default=False,
-        description="Set to true to listen on other addresses than loopback although nobody is authenticated.",
+        description="Set to true to listen on more than loopback although nobody is authenticated.",
     )
     allowed_hosts: tuple[str, ...] = Field(
         default=(), description="JSON list of Host names to accept beside the loopback names."
@@ -76,7 +78,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def read(cls, **given: Any) -> Self:
-        """What the environment says, unless `given` says otherwise. Raises ConfigurationError, a line a problem."""
+        """The environment, unless `given` says otherwise. Raises ConfigurationError, a line a problem."""
         try:
             return cls(**given)
         except SettingsError as error:  # a value that should be JSON is not

@@ -27,5 +27,7 @@ def matches(template: str, uri: str) -> bool:
 @lru_cache(maxsize=1024)
 def _pattern(template: str) -> re.Pattern[str]:
     pieces = VARIABLE.split(template)
-    literal_then_name = [re.escape(piece) if index % 2 == 0 else f"(?P<{piece}>[^/]+)" for index, piece in enumerate(pieces)]
+    literal_then_name = [
+        re.escape(piece) if index % 2 == 0 else f"(?P<{piece}>[^/]+)" for index, piece in enumerate(pieces)
+    ]
     return re.compile("".join(literal_then_name))

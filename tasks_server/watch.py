@@ -122,7 +122,10 @@ class Watchers:
 
     async def run(self) -> None:
         """Turn signals into snapshots."""
-        async with self._bus.subscribe(TaskChanged, TaskProgressed, TaskLogged) as signals, anyio.create_task_group() as group:
+        async with (
+            self._bus.subscribe(TaskChanged, TaskProgressed, TaskLogged) as signals,
+            anyio.create_task_group() as group,
+        ):
             group.start_soon(self._read_what_is_due)
             group.start_soon(self._read_everything_now_and_then)
             async for signal in signals:

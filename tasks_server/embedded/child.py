@@ -48,7 +48,9 @@ class Child:
             stderr=output,
             start_new_session=True,
         )
-        return cls(process)
+        child = cls(process)
+        _running.add(child)
+        return child
 
     @property
     def pid(self) -> int:
@@ -60,7 +62,9 @@ class Child:
 
     async def wait(self) -> int:
         """Wait for its end; the exit code, negative if a signal ended it."""
-        return await self._process.wait()
+        code = await self._process.wait()
+        _running.discard(self)
+        return code
 
     async def stop(self, grace_seconds: float) -> None:
         """Ask it to end, and kill it if it has not after the grace period."""
@@ -79,3 +83,12 @@ class Child:
         """End it and everything in its process group at once."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+
+
+_running: set[Child] = set()
+
+
+def kill_children() -> None:
+    """End everything that this process has started, at once."""
+    for child in _running:
+        child.kill()

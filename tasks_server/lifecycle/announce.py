@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks_server.bus import Bus, Signal, TaskChanged
+from tasks_server.bus import Bus, Signal, TaskChanged, TaskNudged
 from tasks_server.queue import Dispatch, TaskQueue
 from tasks_server.task import Task
 
@@ -23,6 +23,10 @@ class Announcer:
     async def changed(self, *task_ids: str) -> None:
         """The record of these tasks has a new revision."""
         await self._bus.publish(*(TaskChanged(task_id) for task_id in task_ids))
+
+    async def nudged(self, task_id: str) -> None:
+        """A caller changed this task: followers look again, and so does the worker that runs it."""
+        await self._bus.publish(TaskChanged(task_id), TaskNudged(task_id))
 
     async def signal(self, *signals: Signal) -> None:
         await self._bus.publish(*signals)

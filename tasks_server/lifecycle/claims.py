@@ -27,8 +27,8 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Renewed:
-    """A lease that was prolonged, and whether the task's cancellation has been asked for."""
+class Standing:
+    """A task that is still held, and whether its cancellation has been asked for."""
 
     held: Held
     cancel_requested: bool
@@ -63,11 +63,17 @@ class Claims:
         await self._announcer.changed(task_id)
         return task_from_row(row)
 
-    async def renew(self) -> Sequence[Renewed]:
+    async def renew(self) -> Sequence[Standing]:
         """Prolong every lease of this worker in one statement. What is missing from the answer has been lost."""
         async with self._database.writing() as connection:
             rows = (await connection.execute(statements.renew_leases(self.worker_id, self._lease_ms))).all()
-        return [Renewed(Held(row.id, row.attempt), row.cancel_requested_at is not None) for row in rows]
+        return [Standing(Held(row.id, row.attempt), row.cancel_requested_at is not None) for row in rows]
+
+    async def look(self, held: Held) -> Standing | None:
+        """How one held task stands; None when it has been lost or has ended."""
+        async with self._database.reading() as connection:
+            row = (await connection.execute(statements.standing(*self._fence(held)))).one_or_none()
+        return None if row is None else Standing(held, row.cancel_requested_at is not None)
 
     async def report(self, held: Held, progress: Progress | None, message: str | None) -> None:
         """Write progress and status message into the record."""
@@ -77,7 +83,9 @@ class Claims:
         if message is not None:
             values["status_message"] = message
         async with self._database.transaction() as connection:
-            await self._guarded(connection, held, statements.report_if_held(*self._fence(held), values), "reported")
+            await self._guarded(
+                connection, held, statements.report_if_held(*self._fence(held), values), "reported"
+            )
             now: int = (await connection.execute(statements.clock())).scalar_one()
             await _log(connection, held.task_id, now, EventKind.PROGRESS, values)
         await self._announcer.changed(held.task_id)
@@ -105,7 +113,9 @@ class Claims:
             await self._announcer.changed(held.task_id)
         return asked
 
-    async def _find_or_insert(self, connection: AsyncConnection, held: Held, ordinal: str, request: str) -> Asked:
+    async def _find_or_insert(
+        self, connection: AsyncConnection, held: Held, ordinal: str, request: str
+    ) -> Asked:
         rows = (await connection.execute(statements.questions_of(held.task_id))).all()
         for row in rows:
             if row.ordinal == ordinal and row.request == request and row.withdrawn_at is None:
@@ -115,7 +125,13 @@ class Claims:
                 await connection.execute(statements.withdraw_question(held.task_id, row.key))
         key = _unused_key(ordinal, {row.key for row in rows})
         now: int = (await connection.execute(statements.clock())).scalar_one()
-        question = {"task_id": held.task_id, "key": key, "ordinal": ordinal, "request": request, "asked_at": now}
+        question = {
+            "task_id": held.task_id,
+            "key": key,
+            "ordinal": ordinal,
+            "request": request,
+            "asked_at": now,
+        }
         await connection.execute(statements.insert_questions(), [question])
         await _log(connection, held.task_id, now, EventKind.QUESTION, {"key": key})
         return Asked(key, None)
@@ -137,7 +153,12 @@ class Claims:
         return True
 
     async def finish(
-        self, held: Held, kind: OutcomeKind, outcome: str | None, progress: Progress | None, message: str | None
+        self,
+        held: Held,
+        kind: OutcomeKind,
+        outcome: str | None,
+        progress: Progress | None,
+        message: str | None,
     ) -> Task:
         """End the task. outcome: the encoded wire result or RPC error object; None when cancelled."""
         values: dict[str, Any] = {"status_message": message}
@@ -149,14 +170,19 @@ class Claims:
         await self._announcer.changed(held.task_id)
         return task_from_row(row)
 
-    async def release(self, held: Held) -> None:
-        """Hand the task back uncharged, for another worker to run; a task that asks is parked instead."""
+    async def release(self, held: Held, *, announce: bool = True) -> None:
+        """Hand the task back uncharged, for another worker to run; a task that asks is parked instead.
+
+        announce False leaves it to the dispatcher, after a pause.
+        """
         async with self._database.transaction() as connection:
             change = statements.release_if_held(*self._fence(held))
             row = await self._guarded(connection, held, change, "released")
-            await _log(connection, held.task_id, row.updated_at, EventKind.RELEASED, {"attempt": held.attempt})
+            await _log(
+                connection, held.task_id, row.updated_at, EventKind.RELEASED, {"attempt": held.attempt}
+            )
         task = task_from_row(row)
-        if task.status is TaskStatus.WORKING:
+        if announce and task.status is TaskStatus.WORKING:
             await self._announcer.waiting([task])
 
     async def recall(self, task_id: str, name: str) -> tuple[bool, Any]:
@@ -200,5 +226,7 @@ def _unused_key(ordinal: str, taken: set[str]) -> str:
     return f"{ordinal}.{number}"
 
 
-async def _log(connection: AsyncConnection, task_id: str, at: int, kind: EventKind, body: Mapping[str, Any]) -> None:
+async def _log(
+    connection: AsyncConnection, task_id: str, at: int, kind: EventKind, body: Mapping[str, Any]
+) -> None:
     await connection.execute(statements.insert_events(), [event(task_id, at, kind, body)])

@@ -34,7 +34,9 @@ class ClientRequests:
         async with self._database.transaction() as connection:
             now: int = (await connection.execute(statements.clock())).scalar_one()
             due = now + statements.REDISPATCH_AFTER_MS
-            await connection.execute(statements.insert_tasks(), [row_of_new_task(new, now, due) for new in news])
+            await connection.execute(
+                statements.insert_tasks(), [row_of_new_task(new, now, due) for new in news]
+            )
             answered = [row for new in news for row in _answered_before(new, now)]
             if answered:
                 await connection.execute(statements.insert_questions(), answered)
@@ -63,11 +65,13 @@ class ClientRequests:
                 check_answer(key, decode_json(outstanding[key]), value)
             if not given:
                 return
-            changed = await self._store_answers(connection, task_id, given, everything=len(given) == len(outstanding))
+            changed = await self._store_answers(
+                connection, task_id, given, everything=len(given) == len(outstanding)
+            )
         if changed is not None:
             if changed.lease_worker is None and len(given) == len(outstanding):
                 await self._announcer.waiting([changed])
-            await self._announcer.changed(task_id)
+            await self._announcer.nudged(task_id)
 
     async def _store_answers(
         self, connection: AsyncConnection, task_id: str, given: Mapping[str, Any], *, everything: bool
@@ -89,10 +93,12 @@ class ClientRequests:
         async with self._database.transaction() as connection:
             ended = (await connection.execute(statements.cancel_if_unheld(owner, task_id))).one_or_none()
             if ended is None:
-                asked = (await connection.execute(statements.request_cancel_if_held(owner, task_id))).one_or_none()
+                asked = (
+                    await connection.execute(statements.request_cancel_if_held(owner, task_id))
+                ).one_or_none()
                 if asked is None:
                     return
-        await self._announcer.changed(task_id)
+        await self._announcer.nudged(task_id)
 
 
 def _answered_before(new: NewTask, now: int) -> list[dict[str, Any]]:

@@ -107,5 +107,7 @@ def _rescue(task: Task) -> Any:
     if task.retries_used >= task.max_retries:
         message = f"The worker was lost in each of {task.retries_used + 1} attempts; the task is given up"
         error = encode_text({"code": INTERNAL_ERROR, "message": message})
-        return statements.finish_if_lease_expired(task.id, task.attempt, OutcomeKind.RPC_ERROR, error, message)
+        return statements.finish_if_lease_expired(
+            task.id, task.attempt, OutcomeKind.RPC_ERROR, error, message
+        )
     return statements.rescue_if_lease_expired(task.id, task.attempt)

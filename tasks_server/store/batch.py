@@ -18,7 +18,9 @@ class Batch(Generic[Item, Result]):
     fails only its own caller.
     """
 
-    def __init__(self, perform: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, limit: int = 500) -> None:
+    def __init__(
+        self, perform: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, limit: int = 500
+    ) -> None:
         self._perform = perform
         self._limit = limit
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []

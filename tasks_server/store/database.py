@@ -60,7 +60,11 @@ class Database:
             self._reader = _sqlite_engine(self.url, connections=SQLITE_READERS)
         else:
             self._writer = create_async_engine(
-                self.url, pool_size=POSTGRESQL_CONNECTIONS, max_overflow=0, pool_pre_ping=False, pool_recycle=1800
+                self.url,
+                pool_size=POSTGRESQL_CONNECTIONS,
+                max_overflow=0,
+                pool_pre_ping=False,
+                pool_recycle=1800,
             )
             self._reader = self._writer
 
@@ -102,7 +106,9 @@ def check_url(url: str) -> str:
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         if parsed.database in {None, "", ":memory:"}:
-            raise ConfigurationError("TASKS_DATABASE_URL: an in-memory SQLite database cannot be durable; name a file.")
+            raise ConfigurationError(
+                "TASKS_DATABASE_URL: an in-memory SQLite database cannot be durable; name a file."
+            )
         return parsed.set(drivername=SQLITE_DRIVER).render_as_string(hide_password=False)
     if backend == "postgresql":
         return parsed.set(drivername=POSTGRESQL_DRIVER).render_as_string(hide_password=False)

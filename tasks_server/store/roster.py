@@ -29,7 +29,9 @@ class Roster:
         self._database = database
         self._manifests: dict[str, Manifest] = {}
 
-    async def enter(self, worker_id: str, *, host: str, pid: int, concurrency: int, manifest: Manifest) -> None:
+    async def enter(
+        self, worker_id: str, *, host: str, pid: int, concurrency: int, manifest: Manifest
+    ) -> None:
         """Write a worker in, with what it offers."""
         digest = manifest.digest()
         async with self._database.transaction() as connection:
@@ -51,10 +53,14 @@ class Roster:
         digest = manifest.digest()
         async with self._database.transaction() as connection:
             await self._publish(connection, manifest, digest)
-            return (await connection.execute(statements.offer_manifest(worker_id, digest))).one_or_none() is not None
+            return (
+                await connection.execute(statements.offer_manifest(worker_id, digest))
+            ).one_or_none() is not None
 
     async def _publish(self, connection: AsyncConnection, manifest: Manifest, digest: str) -> None:
-        insert = statements.insert_manifest(digest, manifest.model_dump_json(), is_sqlite=self._database.is_sqlite)
+        insert = statements.insert_manifest(
+            digest, manifest.model_dump_json(), is_sqlite=self._database.is_sqlite
+        )
         await connection.execute(insert)
 
     async def renew(self, worker_id: str) -> bool:

@@ -106,7 +106,12 @@ def tasks_with_expired_lease(limit: int) -> Select[Any]:
 
 
 def finished_tasks_past_expiry(limit: int) -> Select[Any]:
-    return select(t.id).where(t.expires_at <= now_ms(), t.finished_at.is_not(None)).order_by(t.expires_at).limit(limit)
+    return (
+        select(t.id)
+        .where(t.expires_at <= now_ms(), t.finished_at.is_not(None))
+        .order_by(t.expires_at)
+        .limit(limit)
+    )
 
 
 def artifacts_of(ids: Sequence[str]) -> Select[Any]:
@@ -189,6 +194,11 @@ def renew_leases(worker: str, lease_ms: int) -> Update:
     )
 
 
+def standing(task_id: str, attempt: int, worker: str) -> Select[Any]:
+    """A held task's cancel request, if the worker still holds it."""
+    return select(t.cancel_requested_at).where(_held(task_id, attempt, worker))
+
+
 def report_if_held(task_id: str, attempt: int, worker: str, values: dict[str, Any]) -> Update:
     """Progress or a status message, from the worker that holds the task."""
     return (
@@ -199,10 +209,7 @@ def report_if_held(task_id: str, attempt: int, worker: str, values: dict[str, An
 def lock_if_held(task_id: str, attempt: int, worker: str) -> Update:
     """Take the row's lock for a write beside the task itself (a checkpoint, a log line)."""
     return (
-        update(TASK)
-        .where(_held(task_id, attempt, worker))
-        .values(lease_until=t.lease_until)
-        .returning(t.id)
+        update(TASK).where(_held(task_id, attempt, worker)).values(lease_until=t.lease_until).returning(t.id)
     )
 
 
@@ -245,7 +252,9 @@ def release_if_held(task_id: str, attempt: int, worker: str) -> Update:
         .where(_held(task_id, attempt, worker))
         .values(
             attempt=t.attempt + 1,
-            next_dispatch_at=case((t.status == TaskStatus.WORKING, now_ms() + REDISPATCH_AFTER_MS), else_=None),
+            next_dispatch_at=case(
+                (t.status == TaskStatus.WORKING, now_ms() + REDISPATCH_AFTER_MS), else_=None
+            ),
             **_UNLEASED,
         )
         .returning(*TASK.c)
@@ -319,7 +328,10 @@ def cancel_if_unheld(owner: str, task_id: str) -> Update:
     return (
         update(TASK)
         .where(t.id == task_id, t.owner == owner, IS_OPEN, t.lease_worker.is_(None))
-        .values(cancel_requested_at=func.coalesce(t.cancel_requested_at, now_ms()), **_finished(OutcomeKind.CANCELLED, None))
+        .values(
+            cancel_requested_at=func.coalesce(t.cancel_requested_at, now_ms()),
+            **_finished(OutcomeKind.CANCELLED, None),
+        )
         .returning(*TASK.c)
     )
 
@@ -329,7 +341,11 @@ def request_cancel_if_held(owner: str, task_id: str) -> Update:
     return (
         update(TASK)
         .where(
-            t.id == task_id, t.owner == owner, IS_OPEN, t.lease_worker.is_not(None), t.cancel_requested_at.is_(None)
+            t.id == task_id,
+            t.owner == owner,
+            IS_OPEN,
+            t.lease_worker.is_not(None),
+            t.cancel_requested_at.is_(None),
         )
         .values(cancel_requested_at=now_ms(), status_message="Cancelling", **_CHANGED)
         .returning(*TASK.c)
@@ -355,7 +371,11 @@ def mark_dispatched(ids: Iterable[str]) -> Update:
 
 def dispatch_everything_waiting() -> Update:
     """The queue has forgotten everything: every waiting task is due."""
-    return update(TASK).where(t.next_dispatch_at.is_not(None)).values(next_dispatch_at=now_ms(), dispatch_count=0)
+    return (
+        update(TASK)
+        .where(t.next_dispatch_at.is_not(None))
+        .values(next_dispatch_at=now_ms(), dispatch_count=0)
+    )
 
 
 def _lease_expired(task_id: str, attempt: int) -> ColumnElement[bool]:
@@ -389,7 +409,9 @@ def park_if_lease_expired(task_id: str, attempt: int) -> Update:
     )
 
 
-def finish_if_lease_expired(task_id: str, attempt: int, kind: OutcomeKind, outcome: str | None, message: str) -> Update:
+def finish_if_lease_expired(
+    task_id: str, attempt: int, kind: OutcomeKind, outcome: str | None, message: str
+) -> Update:
     """→ failed or cancelled in the name of a worker that will not come back."""
     return (
         update(TASK)
@@ -404,7 +426,9 @@ def extend_unfinished(within_ms: int) -> Update:
     return (
         update(TASK)
         .where(t.expires_at < now_ms() + within_ms, t.finished_at.is_(None), t.retention_ms.is_not(None))
-        .values(ttl_ms=now_ms() - t.created_at + t.retention_ms, expires_at=now_ms() + t.retention_ms, **_CHANGED)
+        .values(
+            ttl_ms=now_ms() - t.created_at + t.retention_ms, expires_at=now_ms() + t.retention_ms, **_CHANGED
+        )
         .returning(t.id, t.revision)
     )
 

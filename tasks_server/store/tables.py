@@ -7,7 +7,18 @@ encoded text, so that what is only carried is never decoded.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 TERMINAL_SQL = "('completed', 'failed', 'cancelled')"

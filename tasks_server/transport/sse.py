@@ -28,8 +28,8 @@ PING_SECONDS = 15
 SEND_TIMEOUT_SECONDS = 30.0
 """A client that reads nothing for this long has gone."""
 
-FAREWELL_SECONDS = 5.0
-"""How long streams have to end properly when the server stops."""
+FAREWELL_SECONDS = 3.0
+"""How long streams have to end properly when the server stops; uvicorn cuts what takes much longer."""
 
 _BUFFERED_MESSAGES = 64
 

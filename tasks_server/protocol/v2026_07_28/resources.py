@@ -52,9 +52,7 @@ async def read_resource(call: Call) -> Result | Stream:
     state = open_state(call)
     if state.task_id is not None:
         return attached.resume(call, state.task_id, **caching)
-    new = errand(
-        call, Method.READ_RESOURCE, _identifier(offer), offer.queue, offer.run_timeout_ms, {"uri": uri}
-    )
+    new = errand(call, Method.READ_RESOURCE, uri, offer.queue, offer.run_timeout_ms, {})
     return attached.start(call, new, **caching)
 
 

@@ -94,14 +94,20 @@ def _create_task() -> None:
 
 def _task_id(*, primary_key: bool = False) -> sa.Column[str]:
     return sa.Column(
-        "task_id", sa.Text, sa.ForeignKey("task.id", ondelete="CASCADE"), primary_key=primary_key, nullable=False
+        "task_id",
+        sa.Text,
+        sa.ForeignKey("task.id", ondelete="CASCADE"),
+        primary_key=primary_key,
+        nullable=False,
     )
 
 
 def _create_task_parts() -> None:
     op.create_table(
         "task_event",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
+        ),
         _task_id(),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),

@@ -1,0 +1,88 @@
+"""The composition root: the only file that wires everything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+from starlette.applications import Starlette
+
+from tasks_server.artifacts import ArtifactStore
+from tasks_server.bus import Bus
+from tasks_server.catalog import Catalog
+from tasks_server.lifecycle.announce import Announcer
+from tasks_server.lifecycle.requests import ClientRequests
+from tasks_server.protocol.parts import Parts
+from tasks_server.queue import TaskQueue
+from tasks_server.redis_client import UNAVAILABLE, connect, connect_blocking
+from tasks_server.seal import Seal
+from tasks_server.service import TaskService
+from tasks_server.settings import Settings
+from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
+from tasks_server.store.migrate import check_migrated
+from tasks_server.store.reading import TaskReader
+from tasks_server.store.roster import Roster
+from tasks_server.transport.http import create_http_app
+from tasks_server.watch import Watchers
+
+
+def build_app(settings: Settings) -> Starlette:
+    """The server as an ASGI application, whose lifespan owns every connection and background task.
+
+    Raises ConfigurationError here for settings that cannot work, and on start-up for a database that is not
+    migrated.
+    """
+    seal = Seal(settings.secret_key.get_secret_value())
+    database = Database(settings.database_url)
+    redis = connect(settings.redis_url)
+    bus = Bus(redis, connect_blocking(settings.redis_url))
+    roster = Roster(database)
+    catalog = Catalog(
+        roster,
+        bus,
+        live_within_ms=int(settings.lease_seconds * 1000),
+        absence_ms=int(settings.tool_absence_seconds * 1000),
+    )
+    reader = TaskReader(database)
+    watchers = Watchers(bus, reader)
+    requests = ClientRequests(database, Announcer(TaskQueue(redis), bus))
+    parts = Parts(
+        service=TaskService(reader, requests, watchers),
+        catalog=catalog,
+        bus=bus,
+        seal=seal,
+        artifacts=ArtifactStore(database, settings.artifact_dir),
+    )
+
+    async def readiness() -> Mapping[str, bool]:
+        return {
+            "database": await _answers(database),
+            "redis": bus.connected.is_set(),
+            "workers": catalog.current().has_live_workers,
+        }
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        try:
+            await check_migrated(database)
+            await catalog.load()
+            async with anyio.create_task_group() as background:
+                for part in (bus, catalog, watchers):
+                    background.start_soon(part.run)
+                yield
+                background.cancel_scope.cancel()
+        finally:
+            await bus.close()
+            with suppress(*UNAVAILABLE):
+                await redis.aclose()
+            await database.close()
+
+    return create_http_app(parts, settings, readiness, lifespan)
+
+
+async def _answers(database: Database) -> bool:
+    with suppress(*DATABASE_UNAVAILABLE), anyio.move_on_after(2.0):
+        await check_migrated(database)
+        return True
+    return False

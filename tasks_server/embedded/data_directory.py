@@ -1,0 +1,68 @@
+"""Where `tasks-server dev` keeps everything: the database, the secret key, artifacts, Valkey's files."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from tasks_server.errors import ConfigurationError
+
+
+class DataDirectory:
+    """A directory that is made, private to its user, when it does not exist.
+
+    Raises ConfigurationError when it cannot be written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        try:
+            if not self.path.is_dir():
+                self.path.mkdir(mode=0o700, parents=True)
+            (self.path / ".gitignore").write_text("*\n")
+            self.secret_key = self._secret_key()
+        except OSError as error:
+            raise ConfigurationError(
+                f"The data directory {self.path} cannot be used: {error.strerror}. "
+                "Choose another with --data-dir."
+            ) from None
+
+    @property
+    def valkey(self) -> Path:
+        return self.path / "valkey"
+
+    def settings(self) -> dict[str, str]:
+        """Settings that keep everything in here, by field, as the environment would hold them."""
+        database = URL.create("sqlite+aiosqlite", database=str(self.path / "tasks.db"))
+        roots = [str(root) for root in readable_roots(Path.cwd(), Path.home())]
+        return {
+            "database_url": database.render_as_string(),
+            "secret_key": self.secret_key,
+            "artifact_dir": str(self.path / "artifacts"),
+            "file_roots": json.dumps(roots),
+        }
+
+    def _secret_key(self) -> str:
+        path = self.path / "secret-key"
+        if not path.exists():
+            # Linked into place complete, so that whoever else starts here now reads the same whole key.
+            draft = self.path / f"secret-key.{os.getpid()}"
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_hex(32))
+            with suppress(FileExistsError):
+                os.link(draft, path)
+            draft.unlink()
+        return path.read_text().strip()
+
+
+def readable_roots(working_directory: Path, home: Path) -> list[Path]:
+    """What tools may read when the operator did not say: the project one stands in.
+
+    Nothing at all when one stands in the home directory or above it: that would open private files.
+    """
+    return [] if home.resolve().is_relative_to(working_directory.resolve()) else [working_directory]

@@ -1,0 +1,50 @@
+"""The worker of `tasks-server dev`: a child process that is started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+
+from tasks_server.embedded.child import Child
+
+log = logging.getLogger(__name__)
+
+# What a command ends with when its settings or modules are wrong: trying again would change nothing.
+REFUSED = 2
+STOP_GRACE_SECONDS = 10.0
+FIRST_BACK_OFF_SECONDS = 0.5
+LONGEST_BACK_OFF_SECONDS = 15.0
+LIVED_LONG_SECONDS = 30.0
+
+
+class WorkerProcess:
+    """Runs `python -m workers` with this process's environment and terminal."""
+
+    def __init__(self, tools: Sequence[str], concurrency: int) -> None:
+        named = [word for module in tools for word in ("--tools", module)]
+        self._command = [sys.executable, "-m", "workers", *named, "--concurrency", str(concurrency)]
+        self._child: Child | None = None
+
+    async def keep_running(self) -> int:
+        """Run the worker until cancelled; returns its exit code only if its first start was refused."""
+        back_off = FIRST_BACK_OFF_SECONDS
+        has_worked = False
+        while True:
+            started = asyncio.get_running_loop().time()
+            self._child = await Child.spawn(self._command)
+            code = await self._child.wait()
+            if code == REFUSED and not has_worked:
+                return code
+            has_worked = True
+            if asyncio.get_running_loop().time() - started > LIVED_LONG_SECONDS:
+                back_off = FIRST_BACK_OFF_SECONDS
+            log.warning("The worker ended with %s; starting it again in %s s", code, back_off)
+            await asyncio.sleep(back_off)
+            back_off = min(2 * back_off, LONGEST_BACK_OFF_SECONDS)
+
+    async def stop(self) -> None:
+        """Let the worker hand back what it runs, and end."""
+        if self._child is not None:
+            await self._child.stop(STOP_GRACE_SECONDS)

@@ -1,0 +1,80 @@
+"""Holding on to what runs here, and letting go of what does not any more."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from tasks_server.bus import Bus, TaskNudged
+from tasks_server.lifecycle.claims import Claims
+from tasks_server.store.database import DATABASE_UNAVAILABLE
+from workers.runner import Runner
+from workers.session import Session, Stop
+
+log = logging.getLogger(__name__)
+
+
+class Leases:
+    """Renews every lease of this worker in one statement, and acts on what callers have done to its tasks.
+
+    say_alive renews the worker itself.
+    """
+
+    def __init__(
+        self,
+        claims: Claims,
+        runner: Runner,
+        bus: Bus,
+        say_alive: Callable[[], Awaitable[None]],
+        *,
+        lease_seconds: float,
+    ) -> None:
+        self._claims = claims
+        self._runner = runner
+        self._bus = bus
+        self._say_alive = say_alive
+        self._lease_seconds = lease_seconds
+
+    async def keep(self) -> None:
+        """Renew every third of a lease until cancelled; a worker cut off for a whole lease stops its work."""
+        renewed_at = time.monotonic()
+        while True:
+            await anyio.sleep(self._lease_seconds / 3)
+            began_at = time.monotonic()
+            running = dict(self._runner.sessions)
+            try:
+                await self._say_alive()
+                await self._renew(running)
+                renewed_at = began_at
+            except DATABASE_UNAVAILABLE as error:
+                log.warning("leases cannot be renewed: %s", error)
+                if time.monotonic() - renewed_at > self._lease_seconds:
+                    for session in running.values():
+                        session.stop(Stop.LOST)
+
+    async def _renew(self, running: dict[str, Session]) -> None:
+        if not running:
+            return
+        leases = {lease.held: lease for lease in await self._claims.renew()}
+        for session in running.values():
+            lease = leases.get(session.held)
+            if lease is not None and lease.cancel_requested:
+                session.stop(Stop.CANCELLED)
+            elif lease is not None:
+                await session.look_again()
+            elif session.task.id in self._runner.sessions:
+                session.stop(Stop.LOST)
+
+    async def act_on_nudges(self) -> None:
+        """Look at a task as soon as a caller has answered or cancelled it, until cancelled."""
+        async with self._bus.subscribe(TaskNudged) as signals:
+            async for news in signals:
+                task_ids = [news.task_id] if isinstance(news, TaskNudged) else list(self._runner.sessions)
+                for task_id in task_ids:
+                    try:
+                        await self._runner.look_at(task_id)
+                    except DATABASE_UNAVAILABLE as error:
+                        log.warning("task %s: cannot look at it now: %s", task_id, error)

@@ -1,0 +1,76 @@
+"""What time demands of the record, done by every worker side by side: each job is one `run_once` and a pause."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import anyio
+
+from tasks_server.artifacts import ArtifactStore
+from tasks_server.lifecycle.upkeep import Upkeep
+from tasks_server.redis_client import UNAVAILABLE
+from tasks_server.store.database import DATABASE_UNAVAILABLE
+from tasks_server.store.roster import Roster
+
+log = logging.getLogger(__name__)
+
+DISPATCH_SECONDS = 1.0
+RESCUE_SECONDS = 1.0
+EXPIRE_SECONDS = 20.0
+FORGET_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """One job of maintenance. run_once returns how much it did; doing something, it runs again at once."""
+
+    name: str
+    every_seconds: float
+    run_once: Callable[[], Awaitable[int]]
+
+
+class Maintenance:
+    """Reconcile, rescue, expire."""
+
+    def __init__(self, upkeep: Upkeep, roster: Roster, artifacts: ArtifactStore, *, absence_ms: int) -> None:
+        self._upkeep = upkeep
+        self._roster = roster
+        self._artifacts = artifacts
+        self._absence_ms = absence_ms
+        self.chores = (
+            Chore("dispatch", DISPATCH_SECONDS, upkeep.dispatch),
+            Chore("rescue", RESCUE_SECONDS, upkeep.rescue),
+            Chore("extend", EXPIRE_SECONDS, upkeep.extend),
+            Chore("expire", EXPIRE_SECONDS, self.expire),
+            Chore("forget", FORGET_SECONDS, self.forget),
+        )
+
+    async def expire(self) -> int:
+        """Rows first: a file without a row is rubbish, a row without its file would be a lie."""
+        removed = await self._upkeep.expire()
+        await self._artifacts.remove(removed.artifact_locations)
+        return len(removed.task_ids)
+
+    async def forget(self) -> int:
+        return await self._roster.forget(self._absence_ms)
+
+    async def run(self) -> None:
+        """All chores, until cancelled; an outage is reported once and waited out."""
+        async with anyio.create_task_group() as group:
+            for chore in self.chores:
+                group.start_soon(self._repeat, chore)
+
+    async def _repeat(self, chore: Chore) -> None:
+        failing = False
+        while True:
+            try:
+                while await chore.run_once():
+                    pass
+                failing = False
+            except (*DATABASE_UNAVAILABLE, *UNAVAILABLE) as error:
+                if not failing:
+                    log.warning("maintenance: %s has to wait: %s", chore.name, error)
+                failing = True
+            await anyio.sleep(chore.every_seconds)

@@ -1,0 +1,113 @@
+"""arq as the engine: waits for wake-ups, picks jobs, and hands (task id, attempt) to the runner.
+
+What differs from a stock arq worker, and why (docs/architecture.md has the measurements):
+- A wake-up over pub/sub starts work at once; the poll is only the fallback.
+- Several queues share one worker's slots: there is one `QueueWorker` per queue, all over the same `Slots`.
+- A job leaves the queue when its task is claimed. From then on the lease in SQL is the only lease, so arq's
+  in-progress key needs to bridge just the moment between picking and claiming.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+from arq.connections import ArqRedis
+from arq.worker import Worker, func
+
+from tasks_server.encoding import decode_json, encode_json
+from tasks_server.queue import RUN, queue_key
+
+POLL_SECONDS = 1.0
+PICK_SECONDS = 15.0
+TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
+UNLIMITED = 2**31 - 1
+READ_PER_SLOT = 4
+READ_AT_LEAST = 100
+
+Handle = Callable[[str, int], Awaitable[None]]
+
+
+class Slots:
+    """How many tasks this process runs at once, over all its queues."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = concurrency
+        self.workers: list[QueueWorker] = []
+        # Picking reserves a slot across several awaits, so one queue picks at a time.
+        self.picking = asyncio.Lock()
+
+    @property
+    def used(self) -> int:
+        """Counted from the running jobs themselves, so that no failure can leak a slot."""
+        return sum(worker.busy for worker in self.workers)
+
+    def wake(self) -> None:
+        for worker in self.workers:
+            worker.wake()
+
+
+class QueueWorker(Worker):
+    """An arq worker for one queue. Build a new one after it has failed: arq's state may be inconsistent."""
+
+    def __init__(self, redis: ArqRedis, queue: str, slots: Slots, handle: Handle) -> None:
+        self._slots = slots
+        self._handle = handle
+        self._woken = asyncio.Event()
+        super().__init__(
+            functions=[func(self._run, name=RUN)],
+            queue_name=queue_key(queue),
+            redis_pool=redis,
+            handle_signals=False,
+            max_jobs=slots.concurrency,
+            job_timeout=TEN_YEARS_SECONDS,
+            keep_result=0,
+            max_tries=UNLIMITED,
+            retry_jobs=False,
+            log_results=False,
+            poll_delay=POLL_SECONDS,
+            queue_read_limit=max(READ_AT_LEAST, READ_PER_SLOT * slots.concurrency),
+            health_check_interval=TEN_YEARS_SECONDS,
+            job_serializer=encode_json,
+            job_deserializer=decode_json,
+        )
+        self.in_progress_timeout_s = PICK_SECONDS
+        self.sem = asyncio.BoundedSemaphore(UNLIMITED)
+
+    @property
+    def job_counter(self) -> int:
+        return self._slots.used
+
+    @job_counter.setter
+    def job_counter(self, value: int) -> None:
+        """arq counts; `Slots.used` does not need it to."""
+
+    @property
+    def busy(self) -> int:
+        """How many of this queue's jobs are running."""
+        return sum(not job.done() for job in self.tasks.values())
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def main(self) -> None:
+        """Pick work whenever woken, and once a second in case a wake-up was lost."""
+        while True:
+            self._woken.clear()
+            await self._poll_iteration()
+            with anyio.move_on_after(POLL_SECONDS):
+                await self._woken.wait()
+
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        fresh = [job for job in job_ids if job.decode() not in self.tasks]
+        async with self._slots.picking:
+            await super().start_jobs(fresh)
+
+    def _release_sem_dec_counter_on_complete(self) -> None:
+        super()._release_sem_dec_counter_on_complete()
+        self._slots.wake()
+
+    async def _run(self, _: dict[str, Any], task_id: str, attempt: int) -> None:
+        await self._handle(task_id, attempt)

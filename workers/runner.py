@@ -1,0 +1,225 @@
+"""Claim → run → finish: what happens to one task on this worker, as named steps over one session."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from tasks_server.artifacts import ArtifactStore
+from tasks_server.encoding import decode_json, encode_text
+from tasks_server.errors import RpcError, StaleTransition
+from tasks_server.lifecycle.announce import Announcer
+from tasks_server.lifecycle.claims import Claims, Held
+from tasks_server.queue import Dispatch, TaskQueue
+from tasks_server.store.database import DATABASE_UNAVAILABLE
+from tasks_server.task import Method, OutcomeKind, Task
+from workers.errors import NotOffered
+from workers.execution.perform import perform
+from workers.execution.work import Work
+from workers.registry import Registry
+from workers.session import Session, Stop
+
+log = logging.getLogger(__name__)
+
+INTERNAL_ERROR = -32603
+FINISH_PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: what is written into the record."""
+
+    kind: OutcomeKind
+    value: str | None
+    message: str | None = None
+
+
+class Runner:
+    """Runs tasks of one worker process; knows which are running here."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        queue: TaskQueue,
+        claims: Claims,
+        announcer: Announcer,
+        artifacts: ArtifactStore,
+        *,
+        park_after_seconds: float,
+        publish_catalog: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._registry = registry
+        self._queue = queue
+        self._claims = claims
+        self._announcer = announcer
+        self._artifacts = artifacts
+        self._park_after_seconds = park_after_seconds
+        self._publish_catalog = publish_catalog
+        self.sessions: dict[str, Session] = {}
+        self._claiming: set[str] = set()
+        self._nudged_while_claiming: set[str] = set()
+
+    async def run(self, task_id: str, attempt: int) -> None:
+        """The whole of it; does nothing if the task is not there to be claimed."""
+        session = await self._claim(task_id, attempt)
+        if session is None:
+            return
+        try:
+            outcome = await self._perform(session)
+            await self._finish(session, outcome)
+        finally:
+            del self.sessions[task_id]
+
+    async def _claim(self, task_id: str, attempt: int) -> Session | None:
+        self._claiming.add(task_id)
+        try:
+            task = await self._claims.claim(task_id, attempt)
+        finally:
+            self._claiming.discard(task_id)
+        if task is None:
+            return None
+        await self._queue.forget(Dispatch(task.id, task.attempt, task.queue))
+        if not self._offers(task):
+            await self._hand_back(task)
+            return None
+        session = Session(
+            task,
+            self._claims,
+            self._announcer,
+            self._artifacts,
+            park_after_seconds=self._park_after_seconds,
+            publish_catalog=self._publish_catalog,
+        )
+        self.sessions[task_id] = session
+        if task_id in self._nudged_while_claiming:
+            self._nudged_while_claiming.discard(task_id)
+            await self.look_at(task_id)
+        return session
+
+    def _offers(self, task: Task) -> bool:
+        try:
+            match task.method:
+                case Method.CALL_TOOL:
+                    self._registry.tool(task.name)
+                case Method.GET_PROMPT:
+                    self._registry.prompt(task.name)
+                case Method.READ_RESOURCE | Method.COMPLETE:
+                    pass
+        except NotOffered:
+            return False
+        return True
+
+    async def _hand_back(self, task: Task) -> None:
+        """Another worker of this queue may know the tool; the dispatcher tries again in a moment."""
+        log.error(
+            "queue %r brought %s %r, which this worker does not offer; workers of one queue must offer the same",
+            task.queue,
+            task.method,
+            task.name,
+        )
+        await self._claims.release(Held(task.id, task.attempt), announce=False)
+
+    async def look_at(self, task_id: str) -> None:
+        """A caller has answered or cancelled this task; if it runs here, act on it."""
+        session = self.sessions.get(task_id)
+        if session is None:
+            if task_id in self._claiming:
+                self._nudged_while_claiming.add(task_id)
+            return
+        standing = await self._claims.look(session.held)
+        if standing is None:
+            session.stop(Stop.LOST)
+        elif standing.cancel_requested:
+            session.stop(Stop.CANCELLED)
+        else:
+            await session.look_again()
+
+    async def _perform(self, session: Session) -> Outcome | None:
+        """Run the tool; None when this worker has no say in how the task ends."""
+        task = session.task
+        work = asyncio.create_task(self._work(session), name=f"task {task.id}")
+        session.when_stopped(work.cancel)
+        writer = asyncio.create_task(session.write_reports())
+        try:
+            timeout = None if task.run_timeout_ms is None else task.run_timeout_ms / 1000
+            done, _ = await asyncio.wait([work], timeout=timeout)
+            if not done:
+                session.stop(Stop.TIMED_OUT)
+                await asyncio.wait([work])
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+        return _outcome(work, session.stopped, task)
+
+    async def _work(self, session: Session) -> dict[str, Any]:
+        task = session.task
+        answers: dict[str, Any] = {}
+        if task.method is Method.CALL_TOOL and self._registry.tool(task.name).signature.questions:
+            answers = await self._claims.responses(task.id)
+        work = Work(
+            method=task.method,
+            name=task.name,
+            arguments=decode_json(task.arguments),
+            answers=answers,
+            task_id=task.id,
+            attempt=task.attempt,
+        )
+        return await perform(work, self._registry, session)
+
+    async def _finish(self, session: Session, outcome: Outcome | None) -> None:
+        """Write how it ended, as long as the fence holds; a database outage is waited out."""
+        while True:
+            try:
+                if session.stopped is Stop.SHUTDOWN and outcome is None:
+                    await self._claims.release(session.held)
+                elif outcome is not None:
+                    await session.write_lines()
+                    message = outcome.message or session.message
+                    await self._claims.finish(
+                        session.held, outcome.kind, outcome.value, session.progress, message
+                    )
+            except StaleTransition:
+                log.warning("task %s: attempt %d was overtaken, its end is void", *_fence(session))
+            except DATABASE_UNAVAILABLE as error:
+                log.warning("task %s: its end cannot be written yet: %s", session.task.id, error)
+                if session.stopped is not Stop.LOST:
+                    await anyio.sleep(FINISH_PAUSE_SECONDS)
+                    continue
+            return
+
+
+def _fence(session: Session) -> tuple[str, int]:
+    return session.held.task_id, session.held.attempt
+
+
+def _outcome(work: asyncio.Task[dict[str, Any]], stopped: Stop | None, task: Task) -> Outcome | None:
+    if work.cancelled():
+        return _outcome_of_stop(stopped, task)
+    error = work.exception()
+    if error is None:
+        return Outcome(OutcomeKind.RESULT, encode_text(work.result()))
+    if isinstance(error, RpcError):
+        return Outcome(OutcomeKind.RPC_ERROR, encode_text(error.as_object()), error.message)
+    log.error("task %s: %s %s failed", task.id, task.method, task.name, exc_info=error)
+    return _failure(f"The worker failed while running {task.name}: {type(error).__name__}: {error}")
+
+
+def _outcome_of_stop(stopped: Stop | None, task: Task) -> Outcome | None:
+    match stopped:
+        case Stop.CANCELLED:
+            return Outcome(OutcomeKind.CANCELLED, None, "Cancelled")
+        case Stop.TIMED_OUT:
+            return _failure(f"{task.name} exceeded its time limit of {(task.run_timeout_ms or 0) / 1000:g} s")
+        case Stop.PARKED | Stop.LOST | Stop.SHUTDOWN:
+            return None
+        case None:
+            return _failure(f"{task.name} cancelled itself")
+
+
+def _failure(message: str) -> Outcome:
+    return Outcome(OutcomeKind.RPC_ERROR, encode_text({"code": INTERNAL_ERROR, "message": message}), message)
