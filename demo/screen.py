@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 ANSWER_WITHIN_SECONDS = 30.0
@@ -23,7 +24,11 @@ class Bar:
         self._console = console
         self._label = label
         self._next_line_at = 0.0
-        columns = (TextColumn("  {task.description}"), BarColumn(32), TextColumn("{task.fields[message]}"))
+        columns = (
+            TextColumn("  {task.description}"),
+            BarColumn(32),
+            TextColumn("{task.fields[message]}", markup=False),
+        )
         self._progress = Progress(
             *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
         )
@@ -57,7 +62,7 @@ class Screen:
         self._somebody_there = sys.stdin.isatty() and self._console.is_terminal and not os.environ.get("CI")
 
     def title(self, text: str) -> None:
-        self._console.print(f"\n[bold]{text}[/bold]")
+        self._console.print(f"\n{text}", style="bold", markup=False)
 
     def line(self, text: str) -> None:
         self._console.print(f"  {text}", markup=False)
@@ -80,7 +85,7 @@ class Screen:
         """Fill in a form (JSON Schema of an elicitation). Never waits where nobody can answer."""
         if self._bar:
             self._bar.stop()
-        self._console.print(f"  [bold yellow]?[/bold yellow] [bold]The tool asks:[/bold] {message}")
+        self._console.print(f"  [bold yellow]?[/bold yellow] [bold]The tool asks:[/bold] {escape(message)}")
         properties: dict[str, dict[str, Any]] = schema.get("properties", {})
         answers = {name: self._field(name, definition) for name, definition in properties.items()}
         if self._bar:
@@ -91,9 +96,7 @@ class Screen:
         suggestion = _suggestion(definition)
         label = definition.get("title", name)
         if self._somebody_there:
-            self._console.print(
-                f"    {label} {escape_hint(definition)}[{suggestion}]: ", end="", markup=False
-            )
+            self._console.print(f"    {label} {_choices(definition)}[{suggestion}]: ", end="", markup=False)
             typed = _read_line(ANSWER_WITHIN_SECONDS)
             if typed is not None:
                 return _converted(typed, definition, suggestion)
@@ -102,7 +105,7 @@ class Screen:
         return suggestion
 
 
-def escape_hint(definition: dict[str, Any]) -> str:
+def _choices(definition: dict[str, Any]) -> str:
     choices = definition.get("enum")
     return f"({', '.join(choices)}) " if choices else ""
 
