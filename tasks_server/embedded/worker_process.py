@@ -7,13 +7,14 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from tasks_server.command_line import REFUSED
 from tasks_server.embedded.child import Child
 
 log = logging.getLogger(__name__)
 
-# What a command ends with when its settings or modules are wrong: trying again would change nothing.
-REFUSED = 2
-STOP_GRACE_SECONDS = 10.0
+
+# Longer than the worker takes to let short work finish and to hand back the rest.
+STOP_GRACE_SECONDS = 20.0
 FIRST_BACK_OFF_SECONDS = 0.5
 LONGEST_BACK_OFF_SECONDS = 15.0
 LIVED_LONG_SECONDS = 30.0

@@ -1,0 +1,138 @@
+"""The console script `tasks-server`. Each command loads what it needs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks_server.command_line import BUILT_IN, add_work_options, refuse
+from tasks_server.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from tasks_server.settings import Settings
+
+
+def main() -> None:
+    """Run the command and end with its exit code: 2, and a line on stderr, when settings cannot work."""
+    arguments = parser().parse_args()
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        code = command(arguments)
+    except ConfigurationError as error:
+        code = refuse(error)
+    sys.exit(code)
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(
+        prog="tasks-server",
+        description="An MCP server whose tool calls are durable tasks. Settings come from TASKS_… variables.",
+    )
+    root.add_argument("--version", action=_Version)
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    dev = commands.add_parser("dev", help="server, worker, SQLite and Valkey in one command")
+    _add_address(dev)
+    add_work_options(dev, "offer also the tools of this module (my_tools or ./my_tools.py); may be repeated")
+    dev.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path(".tasks-server"),
+        metavar="DIR",
+        help="where everything is kept (default: %(default)s)",
+    )
+    dev.set_defaults(command=_dev)
+
+    serve = commands.add_parser("serve", help="a server; start as many as you like")
+    _add_address(serve)
+    serve.set_defaults(command=_serve)
+
+    worker = commands.add_parser("worker", help="a worker; start as many as you like")
+    add_work_options(
+        worker, f"offer the tools of this module (my_tools, ./my_tools.py or {BUILT_IN}); may be repeated"
+    )
+    worker.add_argument("--queue", metavar="NAME", help="the queue of tools that name none themselves")
+    worker.set_defaults(command=_worker)
+
+    migrate = commands.add_parser("migrate", help="bring the database to the shape this version needs")
+    migrate.set_defaults(command=_migrate)
+    return root
+
+
+def _add_address(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", help="address to listen on (default: TASKS_HOST, else 127.0.0.1)")
+    command.add_argument("--port", type=int, help="port to listen on (default: TASKS_PORT, else 8000)")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __init__(self, option_strings: list[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        sys.stdout.write(f"tasks-server {version('tasks-server')}\n")
+        parser.exit()
+
+
+# The commands import what they need themselves: database, web and schema libraries take a good part of a
+# second to load.
+
+
+def _settings(**overrides: Any) -> Settings:
+    from tasks_server.logs import configure_logging
+    from tasks_server.settings import Settings
+
+    settings = Settings.read(**overrides)
+    configure_logging(settings.log_format, "server")
+    return settings
+
+
+def _address(arguments: argparse.Namespace) -> dict[str, Any]:
+    named = {"host": arguments.host, "port": arguments.port}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _dev(arguments: argparse.Namespace) -> int:
+    _settings(**_address(arguments))
+    from tasks_server.embedded.dev import DevOptions, dev
+    from tasks_server.event_loop import run_event_loop
+
+    tools = (BUILT_IN, *arguments.tools)
+    options = DevOptions(arguments.data_dir, tools, arguments.concurrency, _address(arguments))
+    return run_event_loop(dev(options))
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    settings = _settings(**_address(arguments))
+    from tasks_server.event_loop import run_event_loop
+    from tasks_server.serve import serve
+
+    run_event_loop(serve(settings))
+    return 0
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    """Become `python -m workers`: this package never imports tool code."""
+    named = [word for module in arguments.tools for word in ("--tools", module)]
+    queue = ["--queue", arguments.queue] if arguments.queue else []
+    concurrency = ["--concurrency", str(arguments.concurrency)]
+    os.execv(sys.executable, [sys.executable, "-m", "workers", *named, *queue, *concurrency])  # noqa: S606
+
+
+def _migrate(_: argparse.Namespace) -> int:
+    settings = _settings()
+    from tasks_server.event_loop import run_event_loop
+    from tasks_server.startup import migrate_database
+
+    run_event_loop(migrate_database(settings.database_url))
+    return 0
+
+
+if __name__ == "__main__":
+    main()
