@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import anyio.to_thread
 
-from tasks_server.store import statements
 from tasks_server.store.database import Database
+from tasks_server.store.statements import reading as reading_sql
 
 SCHEME = "artifact"
 CHUNK_BYTES = 1024 * 1024
@@ -63,7 +63,7 @@ class ArtifactStore:
     async def find(self, owner: str, task_id: str, name: str) -> Artifact | None:
         """The artifact, if this owner's task has one of this name."""
         async with self._database.reading() as connection:
-            row = (await connection.execute(statements.artifact(owner, task_id, name))).one_or_none()
+            row = (await connection.execute(reading_sql.artifact(owner, task_id, name))).one_or_none()
         if row is None:
             return None
         path = self._directory / row.location

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -136,7 +136,7 @@ class Bus:
         self.connected = asyncio.Event()
 
     @asynccontextmanager
-    async def subscribe(self, *kinds: type[Signal], limit: int = 10_000) -> AsyncIterator[Subscription]:
+    async def subscribe(self, *kinds: type[Signal], limit: int = 10_000) -> AsyncGenerator[Subscription]:
         """Signals of these kinds from now on, in order, and `Resync` whenever some may have been missed."""
         subscription = Subscription(limit)
         wanted = {*kinds, Resync}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any, Literal
@@ -132,7 +132,7 @@ class Catalog:
                     log.warning("The catalog cannot be read, the last one stays: %s", error)
 
     @asynccontextmanager
-    async def changes(self) -> AsyncIterator[asyncio.Queue[frozenset[OfferKind]]]:
+    async def changes(self) -> AsyncGenerator[asyncio.Queue[frozenset[OfferKind]]]:
         """What has changed, from now on: which of the lists a client would see differently."""
         queue: asyncio.Queue[frozenset[OfferKind]] = asyncio.Queue()
         self._followers.add(queue)

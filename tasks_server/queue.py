@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from arq.connections import ArqRedis
 from arq.constants import job_key_prefix
@@ -62,7 +62,8 @@ class TaskQueue:
         False: Redis is not there; the dispatcher will announce them when it is.
         """
         now = int(time.time() * 1000)
-        pipe = self._redis.pipeline(transaction=False)
+        # redis-py leaves pipelines partly untyped.
+        pipe: Any = self._redis.pipeline(transaction=False)
         queues: set[str] = set()
         for task_id, attempt, queue in waiting:
             job = job_id(task_id, attempt)

@@ -5,7 +5,7 @@ arq's own pool sets no socket timeout, so a half-open connection would hang it f
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool, Redis

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ class TaskService:
         return await self._requests.create(new)
 
     @asynccontextmanager
-    async def submit_and_watch(self, new: NewTask) -> AsyncIterator[Watch]:
+    async def submit_and_watch(self, new: NewTask) -> AsyncGenerator[Watch]:
         """Submit a task and follow it with live signals, of which none is missed."""
         async with self._watchers.register(new.owner, [new.id], signals=True) as watch:
             watch.admit([await self.submit(new)])

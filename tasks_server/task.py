@@ -1,7 +1,7 @@
-"""What a task is: the statuses it can have, the moves between them, and the frozen value that is passed around.
+"""What a task is: its statuses, the moves between them, and the frozen value that is passed around.
 
 No I/O here. All times are integers: milliseconds since the Unix epoch, taken from the database's clock.
-JSON that is only carried (arguments, outcome, questions) stays encoded text until somebody needs to look inside.
+JSON that is only carried (arguments, outcome, questions) stays encoded text until somebody must look inside.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def new_task_id() -> str:
 class NewTask:
     """What the caller of `TaskService.submit` decides; everything else about a task the record decides.
 
-    retention_ms: how long the task is kept once it has finished (None: for ever); until then it does not expire.
+    retention_ms: how long the task is kept once it has finished (None: for ever); before, it does not expire.
     answers: responses to questions that were asked before the task existed, by question key.
     """
 

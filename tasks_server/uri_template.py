@@ -15,7 +15,7 @@ def variables_of(template: str) -> tuple[str, ...]:
 
 
 def match(template: str, uri: str) -> dict[str, str] | None:
-    """The variables' values, percent-decoded, if the URI fits the template. A variable never spans a slash."""
+    """The variables' values, percent-decoded, if the URI fits; a variable never spans a slash."""
     found = _pattern(template).fullmatch(uri)
     return None if found is None else {name: unquote(value) for name, value in found.groupdict().items()}
 

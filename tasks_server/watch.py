@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -31,7 +31,7 @@ LiveSignal = TaskProgressed | TaskLogged
 
 
 class Watch:
-    """One follower of some tasks of one owner: the newest snapshot of each, and live signals if it wants them.
+    """One follower of some tasks of one owner: the newest snapshot of each, and live signals if wanted.
 
     A follower that is slow skips revisions, never the last one. Iteration ends when every task has ended.
     """
@@ -95,14 +95,14 @@ class Watchers:
         self._something_due = asyncio.Event()
 
     @asynccontextmanager
-    async def watch(self, owner: str, task_ids: Sequence[str], *, signals: bool) -> AsyncIterator[Watch]:
+    async def watch(self, owner: str, task_ids: Sequence[str], *, signals: bool) -> AsyncGenerator[Watch]:
         """Follow those of these tasks that this owner has; the first snapshot of each is there at once."""
         async with self.register(owner, task_ids, signals=signals) as watch:
             watch.admit((await self._reader.find_many(task_ids)).values())
             yield watch
 
     @asynccontextmanager
-    async def register(self, owner: str, task_ids: Sequence[str], *, signals: bool) -> AsyncIterator[Watch]:
+    async def register(self, owner: str, task_ids: Sequence[str], *, signals: bool) -> AsyncGenerator[Watch]:
         """Follow tasks before the first reading, so that nothing in between is missed; `admit` completes it.
 
         Signals of other owners' tasks may collect until then, and must not be read before.

@@ -76,7 +76,7 @@ class QueueWorker(Worker):
         self.in_progress_timeout_s = PICK_SECONDS
         self.sem = asyncio.BoundedSemaphore(UNLIMITED)
 
-    @property
+    @property  # pyright: ignore[reportIncompatibleVariableOverride]
     def job_counter(self) -> int:
         return self._slots.used
 
@@ -109,5 +109,5 @@ class QueueWorker(Worker):
         super()._release_sem_dec_counter_on_complete()
         self._slots.wake()
 
-    async def _run(self, _: dict[str, Any], task_id: str, attempt: int) -> None:
+    async def _run(self, ctx: dict[Any, Any], task_id: str, attempt: int) -> None:
         await self._handle(task_id, attempt)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
 import anyio
 from arq.connections import ArqRedis
@@ -84,7 +85,8 @@ class Queues:
             await anyio.sleep(RESTART_PAUSES_SECONDS[1])
 
     async def _receive_wakes(self) -> None:
-        client = connect_blocking(self._redis_url)
+        # redis-py leaves its pub/sub signatures partly untyped.
+        client: Any = connect_blocking(self._redis_url)
         try:
             async with client.pubsub() as subscription:
                 self._changed.set()

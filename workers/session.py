@@ -104,8 +104,8 @@ class Session:
     # --- what the tool asks for ------------------------------------------------------------------------------
 
     async def report_progress(self, progress: float, total: float | None, message: str | None) -> None:
-        if self.progress is not None and progress < self.progress.progress:
-            progress = self.progress.progress
+        progress = float(progress) if self.progress is None else max(float(progress), self.progress.progress)
+        total = None if total is None else float(total)
         self.progress = self._unwritten_progress = Progress(progress, total, message)
         if message is not None:
             self.message = self._unwritten_message = message
@@ -146,10 +146,18 @@ class Session:
 
     async def save_artifact(self, name: str, source: Path, mime_type: str) -> StoredArtifact:
         deposit = await self._artifacts.deposit(self.task.id, source)
-        facts = {"size": deposit.size, "sha256": deposit.sha256, "mime_type": mime_type}
-        record = {"name": name, "location": deposit.location, **facts}
+        stored = StoredArtifact(
+            artifact_uri(self.task.id, name), name, mime_type, deposit.size, deposit.sha256
+        )
+        record = {
+            "name": name,
+            "mime_type": mime_type,
+            "size": deposit.size,
+            "sha256": deposit.sha256,
+            "location": deposit.location,
+        }
         await self._fenced(self._claims.record_artifact(self.held, record))
-        return StoredArtifact(artifact_uri(self.task.id, name), name, **facts)
+        return stored
 
     async def announce_resource(self, uri: str) -> None:
         await self._announcer.signal(ResourceUpdated(uri))

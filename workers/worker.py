@@ -38,7 +38,9 @@ GRACE_SECONDS = 10.0
 STOP_SECONDS = 8.0
 
 
-async def run_worker(settings: Settings, registry: Registry, *, concurrency: int = DEFAULT_CONCURRENCY) -> None:
+async def run_worker(
+    settings: Settings, registry: Registry, *, concurrency: int = DEFAULT_CONCURRENCY
+) -> None:
     """Work until SIGTERM or SIGINT, then finish or hand back what is running and return.
 
     Raises ConfigurationError when the settings cannot work or the database is not migrated.

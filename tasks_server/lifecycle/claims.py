@@ -12,9 +12,12 @@ from tasks_server.encoding import decode_json, encode_text
 from tasks_server.errors import StaleTransition
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.events import EventKind, event
-from tasks_server.store import statements
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
+from tasks_server.store.statements import claims as claims_sql
+from tasks_server.store.statements import reading as reading_sql
+from tasks_server.store.statements import requests as requests_sql
+from tasks_server.store.statements import terms as terms_sql
 from tasks_server.task import OutcomeKind, Progress, Task, TaskStatus
 
 
@@ -54,7 +57,7 @@ class Claims:
     async def claim(self, task_id: str, attempt: int) -> Task | None:
         """The task, now held by this worker; None when it is gone, taken, finished or on a later attempt."""
         async with self._database.transaction() as connection:
-            claim = statements.claim_if_waiting(task_id, attempt, self.worker_id, self._lease_ms)
+            claim = claims_sql.claim_if_waiting(task_id, attempt, self.worker_id, self._lease_ms)
             row = (await connection.execute(claim)).one_or_none()
             if row is None:
                 return None
@@ -66,13 +69,13 @@ class Claims:
     async def renew(self) -> Sequence[Standing]:
         """Prolong every lease of this worker in one statement. What is missing from the answer has been lost."""
         async with self._database.writing() as connection:
-            rows = (await connection.execute(statements.renew_leases(self.worker_id, self._lease_ms))).all()
+            rows = (await connection.execute(claims_sql.renew_leases(self.worker_id, self._lease_ms))).all()
         return [Standing(Held(row.id, row.attempt), row.cancel_requested_at is not None) for row in rows]
 
     async def look(self, held: Held) -> Standing | None:
         """How one held task stands; None when it has been lost or has ended."""
         async with self._database.reading() as connection:
-            row = (await connection.execute(statements.standing(*self._fence(held)))).one_or_none()
+            row = (await connection.execute(claims_sql.standing(*self._fence(held)))).one_or_none()
         return None if row is None else Standing(held, row.cancel_requested_at is not None)
 
     async def report(self, held: Held, progress: Progress | None, message: str | None) -> None:
@@ -84,19 +87,19 @@ class Claims:
             values["status_message"] = message
         async with self._database.transaction() as connection:
             await self._guarded(
-                connection, held, statements.report_if_held(*self._fence(held), values), "reported"
+                connection, held, claims_sql.report_if_held(*self._fence(held), values), "reported"
             )
-            now: int = (await connection.execute(statements.clock())).scalar_one()
+            now: int = (await connection.execute(terms_sql.clock())).scalar_one()
             await _log(connection, held.task_id, now, EventKind.PROGRESS, values)
         await self._announcer.changed(held.task_id)
 
     async def note(self, held: Held, lines: Sequence[Mapping[str, Any]]) -> None:
         """Append log lines to the event log."""
         async with self._database.transaction() as connection:
-            await self._guarded(connection, held, statements.lock_if_held(*self._fence(held)), "logged")
-            now: int = (await connection.execute(statements.clock())).scalar_one()
+            await self._guarded(connection, held, claims_sql.lock_if_held(*self._fence(held)), "logged")
+            now: int = (await connection.execute(terms_sql.clock())).scalar_one()
             rows = [event(held.task_id, now, EventKind.LOG, line) for line in lines]
-            await connection.execute(statements.insert_events(), rows)
+            await connection.execute(requests_sql.insert_events(), rows)
 
     async def ask(self, held: Held, ordinal: str, request: dict[str, Any]) -> Asked:
         """Put a question, unless this very question has been put before: then its key and answer come back.
@@ -104,10 +107,10 @@ class Claims:
         A different question under the same ordinal replaces the old one, under a new key.
         """
         async with self._database.transaction() as connection:
-            await self._guarded(connection, held, statements.lock_if_held(*self._fence(held)), "asked")
+            await self._guarded(connection, held, claims_sql.lock_if_held(*self._fence(held)), "asked")
             asked = await self._find_or_insert(connection, held, ordinal, encode_text(request))
             if asked.response is None:
-                change = statements.require_input_if_held(*self._fence(held))
+                change = claims_sql.require_input_if_held(*self._fence(held))
                 await self._guarded(connection, held, change, TaskStatus.INPUT_REQUIRED)
         if asked.response is None:
             await self._announcer.changed(held.task_id)
@@ -116,15 +119,15 @@ class Claims:
     async def _find_or_insert(
         self, connection: AsyncConnection, held: Held, ordinal: str, request: str
     ) -> Asked:
-        rows = (await connection.execute(statements.questions_of(held.task_id))).all()
+        rows = (await connection.execute(reading_sql.questions_of(held.task_id))).all()
         for row in rows:
             if row.ordinal == ordinal and row.request == request and row.withdrawn_at is None:
                 return Asked(row.key, None if row.response is None else decode_json(row.response))
         for row in rows:
             if row.ordinal == ordinal:
-                await connection.execute(statements.withdraw_question(held.task_id, row.key))
+                await connection.execute(claims_sql.withdraw_question(held.task_id, row.key))
         key = _unused_key(ordinal, {row.key for row in rows})
-        now: int = (await connection.execute(statements.clock())).scalar_one()
+        now: int = (await connection.execute(terms_sql.clock())).scalar_one()
         question = {
             "task_id": held.task_id,
             "key": key,
@@ -132,23 +135,23 @@ class Claims:
             "request": request,
             "asked_at": now,
         }
-        await connection.execute(statements.insert_questions(), [question])
+        await connection.execute(requests_sql.insert_questions(), [question])
         await _log(connection, held.task_id, now, EventKind.QUESTION, {"key": key})
         return Asked(key, None)
 
     async def responses(self, task_id: str) -> dict[str, dict[str, Any]]:
         """The answers given so far, by question key."""
         async with self._database.reading() as connection:
-            rows = (await connection.execute(statements.questions_of(task_id))).all()
+            rows = (await connection.execute(reading_sql.questions_of(task_id))).all()
         return {row.key: decode_json(row.response) for row in rows if row.response is not None}
 
     async def park(self, held: Held) -> bool:
         """Give up slot and lease while a question is open. False: it has been answered in the meantime."""
         async with self._database.transaction() as connection:
-            row = (await connection.execute(statements.park_if_asking(*self._fence(held)))).one_or_none()
+            row = (await connection.execute(claims_sql.park_if_asking(*self._fence(held)))).one_or_none()
             if row is None:
                 return False
-            now: int = (await connection.execute(statements.clock())).scalar_one()
+            now: int = (await connection.execute(terms_sql.clock())).scalar_one()
             await _log(connection, held.task_id, now, EventKind.PARKED, {"attempt": held.attempt})
         return True
 
@@ -164,7 +167,7 @@ class Claims:
         values: dict[str, Any] = {"status_message": message}
         if progress is not None:
             values |= {"progress": progress.progress, "progress_total": progress.total}
-        change = statements.finish_if_held(*self._fence(held), kind, outcome, values)
+        change = claims_sql.finish_if_held(*self._fence(held), kind, outcome, values)
         async with self._database.writing() as connection:
             row = await self._guarded(connection, held, change, kind)
         await self._announcer.changed(held.task_id)
@@ -176,7 +179,7 @@ class Claims:
         announce False leaves it to the dispatcher, after a pause.
         """
         async with self._database.transaction() as connection:
-            change = statements.release_if_held(*self._fence(held))
+            change = claims_sql.release_if_held(*self._fence(held))
             row = await self._guarded(connection, held, change, "released")
             await _log(
                 connection, held.task_id, row.updated_at, EventKind.RELEASED, {"attempt": held.attempt}
@@ -188,24 +191,24 @@ class Claims:
     async def recall(self, task_id: str, name: str) -> tuple[bool, Any]:
         """(True, value) when a step of this name has been remembered."""
         async with self._database.reading() as connection:
-            row = (await connection.execute(statements.checkpoint(task_id, name))).one_or_none()
+            row = (await connection.execute(claims_sql.checkpoint(task_id, name))).one_or_none()
         return (False, None) if row is None else (True, decode_json(row.value))
 
     async def remember(self, held: Held, name: str, value: Any) -> None:
         async with self._database.transaction() as connection:
-            await self._guarded(connection, held, statements.lock_if_held(*self._fence(held)), "remembered")
-            now: int = (await connection.execute(statements.clock())).scalar_one()
+            await self._guarded(connection, held, claims_sql.lock_if_held(*self._fence(held)), "remembered")
+            now: int = (await connection.execute(terms_sql.clock())).scalar_one()
             row = {"task_id": held.task_id, "name": name, "value": encode_text(value), "at": now}
-            await connection.execute(statements.insert_checkpoint(), [row])
+            await connection.execute(claims_sql.insert_checkpoint(), [row])
 
     async def record_artifact(self, held: Held, artifact: Mapping[str, Any]) -> None:
         """Record a file that lies in the artifact store; one of the same name is replaced."""
         async with self._database.transaction() as connection:
-            await self._guarded(connection, held, statements.lock_if_held(*self._fence(held)), "stored")
-            now: int = (await connection.execute(statements.clock())).scalar_one()
-            await connection.execute(statements.delete_artifact(held.task_id, artifact["name"]))
+            await self._guarded(connection, held, claims_sql.lock_if_held(*self._fence(held)), "stored")
+            now: int = (await connection.execute(terms_sql.clock())).scalar_one()
+            await connection.execute(claims_sql.delete_artifact(held.task_id, artifact["name"]))
             row = {"task_id": held.task_id, "created_at": now, **artifact}
-            await connection.execute(statements.insert_artifact(), [row])
+            await connection.execute(claims_sql.insert_artifact(), [row])
 
     def _fence(self, held: Held) -> tuple[str, int, str]:
         return held.task_id, held.attempt, self.worker_id
@@ -229,4 +232,4 @@ def _unused_key(ordinal: str, taken: set[str]) -> str:
 async def _log(
     connection: AsyncConnection, task_id: str, at: int, kind: EventKind, body: Mapping[str, Any]
 ) -> None:
-    await connection.execute(statements.insert_events(), [event(task_id, at, kind, body)])
+    await connection.execute(requests_sql.insert_events(), [event(task_id, at, kind, body)])

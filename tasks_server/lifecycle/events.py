@@ -24,5 +24,5 @@ class EventKind(StrEnum):
 
 
 def event(task_id: str, at: int, kind: EventKind, body: Mapping[str, Any]) -> dict[str, Any]:
-    """A row for `statements.insert_events`."""
+    """A row for `requests_sql.insert_events`."""
     return {"task_id": task_id, "at": at, "kind": kind, "body": encode_text(body)}

@@ -11,10 +11,12 @@ from tasks_server.elicitation import check_answer
 from tasks_server.encoding import decode_json, encode_text
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.events import EventKind, event
-from tasks_server.store import statements
 from tasks_server.store.batch import Batch
 from tasks_server.store.database import Database
 from tasks_server.store.rows import new_task_as_read, row_of_new_task, task_from_row
+from tasks_server.store.statements import reading as reading_sql
+from tasks_server.store.statements import requests as requests_sql
+from tasks_server.store.statements import terms as terms_sql
 from tasks_server.task import NewTask, Task
 
 
@@ -32,14 +34,14 @@ class ClientRequests:
 
     async def _create_together(self, news: Sequence[NewTask]) -> Sequence[Task]:
         async with self._database.transaction() as connection:
-            now: int = (await connection.execute(statements.clock())).scalar_one()
-            due = now + statements.REDISPATCH_AFTER_MS
+            now: int = (await connection.execute(terms_sql.clock())).scalar_one()
+            due = now + terms_sql.REDISPATCH_AFTER_MS
             await connection.execute(
-                statements.insert_tasks(), [row_of_new_task(new, now, due) for new in news]
+                requests_sql.insert_tasks(), [row_of_new_task(new, now, due) for new in news]
             )
             answered = [row for new in news for row in _answered_before(new, now)]
             if answered:
-                await connection.execute(statements.insert_questions(), answered)
+                await connection.execute(requests_sql.insert_questions(), answered)
         tasks = [new_task_as_read(new, now) for new in news]
         await self._announcer.waiting(tasks)
         return tasks
@@ -52,12 +54,12 @@ class ClientRequests:
         Raises InvalidAnswer if a value does not fit its question, in which case none is stored.
         """
         async with self._database.transaction() as connection:
-            row = (await connection.execute(statements.lock_task_of(owner, task_id))).one_or_none()
+            row = (await connection.execute(requests_sql.lock_task_of(owner, task_id))).one_or_none()
             if row is None:
                 return
             outstanding = {
                 question.key: question.request
-                for question in await connection.execute(statements.questions_of(task_id))
+                for question in await connection.execute(reading_sql.questions_of(task_id))
                 if question.response is None and question.withdrawn_at is None
             }
             given = {key: value for key, value in responses.items() if key in outstanding}
@@ -77,12 +79,12 @@ class ClientRequests:
         self, connection: AsyncConnection, task_id: str, given: Mapping[str, Any], *, everything: bool
     ) -> Task | None:
         for key, value in given.items():
-            await connection.execute(statements.answer_question(task_id, key, encode_text(value)))
-        change = statements.resume_if_asking(task_id) if everything else statements.touch_if_open(task_id)
+            await connection.execute(requests_sql.answer_question(task_id, key, encode_text(value)))
+        change = requests_sql.resume_if_asking(task_id) if everything else requests_sql.touch_if_open(task_id)
         row = (await connection.execute(change)).one_or_none()
-        now: int = (await connection.execute(statements.clock())).scalar_one()
+        now: int = (await connection.execute(terms_sql.clock())).scalar_one()
         events = [event(task_id, now, EventKind.ANSWER, {"key": key}) for key in given]
-        await connection.execute(statements.insert_events(), events)
+        await connection.execute(requests_sql.insert_events(), events)
         return None if row is None else task_from_row(row)
 
     async def cancel(self, owner: str, task_id: str) -> None:
@@ -91,10 +93,10 @@ class ClientRequests:
         Does not say whether the task exists: callers look it up first.
         """
         async with self._database.transaction() as connection:
-            ended = (await connection.execute(statements.cancel_if_unheld(owner, task_id))).one_or_none()
+            ended = (await connection.execute(requests_sql.cancel_if_unheld(owner, task_id))).one_or_none()
             if ended is None:
                 asked = (
-                    await connection.execute(statements.request_cancel_if_held(owner, task_id))
+                    await connection.execute(requests_sql.request_cancel_if_held(owner, task_id))
                 ).one_or_none()
                 if asked is None:
                     return

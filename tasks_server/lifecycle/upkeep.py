@@ -13,9 +13,10 @@ from tasks_server.encoding import encode_text
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.events import EventKind, event
 from tasks_server.queue import Dispatch, TaskQueue
-from tasks_server.store import statements
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
+from tasks_server.store.statements import requests as requests_sql
+from tasks_server.store.statements import upkeep as upkeep_sql
 from tasks_server.task import OutcomeKind, Task, TaskStatus
 
 INTERNAL_ERROR = -32603
@@ -45,20 +46,20 @@ class Upkeep:
         """Announce waiting tasks whose time has come; all of them if Redis has lost its memory."""
         if await self._queue.has_forgotten():
             async with self._database.writing() as connection:
-                await connection.execute(statements.dispatch_everything_waiting())
+                await connection.execute(upkeep_sql.dispatch_everything_waiting())
         async with self._database.reading() as connection:
-            rows = (await connection.execute(statements.tasks_to_dispatch(DISPATCH_BATCH))).all()
+            rows = (await connection.execute(upkeep_sql.tasks_to_dispatch(DISPATCH_BATCH))).all()
         if not rows:
             return 0
         if await self._queue.enqueue([Dispatch(row.id, row.attempt, row.queue) for row in rows]):
             async with self._database.writing() as connection:
-                await connection.execute(statements.mark_dispatched([row.id for row in rows]))
+                await connection.execute(upkeep_sql.mark_dispatched([row.id for row in rows]))
         return len(rows)
 
     async def rescue(self) -> int:
         """Take tasks from workers whose lease has run out."""
         async with self._database.reading() as connection:
-            rows = (await connection.execute(statements.tasks_with_expired_lease(RESCUE_BATCH))).all()
+            rows = (await connection.execute(upkeep_sql.tasks_with_expired_lease(RESCUE_BATCH))).all()
         rescued = [task for row in rows if (task := await self._rescue_one(task_from_row(row))) is not None]
         waiting = [task for task in rescued if task.status is TaskStatus.WORKING]
         if waiting:
@@ -74,13 +75,13 @@ class Upkeep:
                 return None
             body = {"attempt": task.attempt, "worker": task.lease_worker}
             lost = event(task.id, row.updated_at, EventKind.LOST, body)
-            await connection.execute(statements.insert_events(), [lost])
+            await connection.execute(requests_sql.insert_events(), [lost])
         return task_from_row(row)
 
     async def extend(self) -> int:
         """Prolong the time of unfinished tasks before it runs out."""
         async with self._database.writing() as connection:
-            rows = (await connection.execute(statements.extend_unfinished(EXTEND_WITHIN_MS))).all()
+            rows = (await connection.execute(upkeep_sql.extend_unfinished(EXTEND_WITHIN_MS))).all()
         if rows:
             await self._announcer.changed(*(row.id for row in rows))
         return len(rows)
@@ -88,26 +89,26 @@ class Upkeep:
     async def expire(self) -> Removed:
         """Delete finished tasks whose time has passed, with everything that hangs on them."""
         async with self._database.transaction() as connection:
-            due = (await connection.execute(statements.finished_tasks_past_expiry(EXPIRY_BATCH))).all()
+            due = (await connection.execute(upkeep_sql.finished_tasks_past_expiry(EXPIRY_BATCH))).all()
             ids: Sequence[str] = [row.id for row in due]
             if not ids:
                 return Removed((), ())
-            artifacts = (await connection.execute(statements.artifacts_of(ids))).all()
-            await connection.execute(statements.delete_finished(ids))
+            artifacts = (await connection.execute(upkeep_sql.artifacts_of(ids))).all()
+            await connection.execute(upkeep_sql.delete_finished(ids))
         return Removed(tuple(ids), tuple(row.location for row in artifacts))
 
 
 def _rescue(task: Task) -> Any:
     if task.cancel_requested_at is not None:
-        return statements.finish_if_lease_expired(
+        return upkeep_sql.finish_if_lease_expired(
             task.id, task.attempt, OutcomeKind.CANCELLED, None, "Cancelled; its worker was lost meanwhile"
         )
     if task.status is TaskStatus.INPUT_REQUIRED:
-        return statements.park_if_lease_expired(task.id, task.attempt)
+        return upkeep_sql.park_if_lease_expired(task.id, task.attempt)
     if task.retries_used >= task.max_retries:
         message = f"The worker was lost in each of {task.retries_used + 1} attempts; the task is given up"
         error = encode_text({"code": INTERNAL_ERROR, "message": message})
-        return statements.finish_if_lease_expired(
+        return upkeep_sql.finish_if_lease_expired(
             task.id, task.attempt, OutcomeKind.RPC_ERROR, error, message
         )
-    return statements.rescue_if_lease_expired(task.id, task.attempt)
+    return upkeep_sql.rescue_if_lease_expired(task.id, task.attempt)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from tasks_server.store import statements
 from tasks_server.store.batch import Batch
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
+from tasks_server.store.statements import reading as reading_sql
 from tasks_server.task import InputRequest, Task
 
 
@@ -33,7 +33,7 @@ class TaskReader:
         found: dict[str, Task] = {}
         questions: dict[str, list[InputRequest]] = defaultdict(list)
         async with self._database.reading() as connection:
-            for row in await connection.execute(statements.tasks_by_id(unique)):
+            for row in await connection.execute(reading_sql.tasks_by_id(unique)):
                 if row.id not in found:
                     found[row.id] = task_from_row(row)
                 if row.question_key is not None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tasks_server.manifest import Manifest
-from tasks_server.store import statements
 from tasks_server.store.database import Database
+from tasks_server.store.statements import roster as roster_sql
+from tasks_server.store.statements import terms as terms_sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Roster:
         digest = manifest.digest()
         async with self._database.transaction() as connection:
             await self._publish(connection, manifest, digest)
-            now: int = (await connection.execute(statements.clock())).scalar_one()
+            now: int = (await connection.execute(terms_sql.clock())).scalar_one()
             row = {
                 "id": worker_id,
                 "host": host,
@@ -46,7 +47,7 @@ class Roster:
                 "started_at": now,
                 "renewed_at": now,
             }
-            await connection.execute(statements.insert_worker(), [row])
+            await connection.execute(roster_sql.insert_worker(), [row])
 
     async def offer(self, worker_id: str, manifest: Manifest) -> bool:
         """Replace what a worker offers. False: the worker has been forgotten and must enter again."""
@@ -54,11 +55,11 @@ class Roster:
         async with self._database.transaction() as connection:
             await self._publish(connection, manifest, digest)
             return (
-                await connection.execute(statements.offer_manifest(worker_id, digest))
+                await connection.execute(roster_sql.offer_manifest(worker_id, digest))
             ).one_or_none() is not None
 
     async def _publish(self, connection: AsyncConnection, manifest: Manifest, digest: str) -> None:
-        insert = statements.insert_manifest(
+        insert = roster_sql.insert_manifest(
             digest, manifest.model_dump_json(), is_sqlite=self._database.is_sqlite
         )
         await connection.execute(insert)
@@ -66,22 +67,22 @@ class Roster:
     async def renew(self, worker_id: str) -> bool:
         """Say that the worker lives. False: it has been forgotten and must enter again."""
         async with self._database.writing() as connection:
-            return (await connection.execute(statements.renew_worker(worker_id))).one_or_none() is not None
+            return (await connection.execute(roster_sql.renew_worker(worker_id))).one_or_none() is not None
 
     async def leave(self, worker_id: str) -> None:
         """Say that the worker has stopped."""
         async with self._database.writing() as connection:
-            await connection.execute(statements.stop_worker(worker_id))
+            await connection.execute(roster_sql.stop_worker(worker_id))
 
     async def forget(self, silent_for_ms: int) -> int:
         """Remove workers that have been silent for so long."""
         async with self._database.writing() as connection:
-            return (await connection.execute(statements.delete_workers_silent_for(silent_for_ms))).rowcount
+            return (await connection.execute(roster_sql.delete_workers_silent_for(silent_for_ms))).rowcount
 
     async def present(self, within_ms: int) -> Sequence[Presence]:
         """The workers that were there within this time, oldest first."""
         async with self._database.reading() as connection:
-            rows = (await connection.execute(statements.workers_seen_within(within_ms))).all()
+            rows = (await connection.execute(roster_sql.workers_seen_within(within_ms))).all()
         return [
             Presence(row.id, row.manifest_digest, row.silent_ms, row.stopped_at is not None) for row in rows
         ]
@@ -91,6 +92,6 @@ class Roster:
         missing = [digest for digest in set(digests) if digest not in self._manifests]
         if missing:
             async with self._database.reading() as connection:
-                for row in await connection.execute(statements.manifests(missing)):
+                for row in await connection.execute(roster_sql.manifests(missing)):
                     self._manifests[row.digest] = Manifest.model_validate_json(row.content)
         return {digest: self._manifests[digest] for digest in digests if digest in self._manifests}

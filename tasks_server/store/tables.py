@@ -15,7 +15,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    Table,
     Text,
     text,
 )
@@ -83,7 +82,7 @@ class TaskRow(SQLModel, table=True):
     revision grows with every change a client can see; readers use it to order snapshots.
     """
 
-    __tablename__ = "task"
+    __tablename__ = "task"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
     __table_args__ = (
         *(CheckConstraint(text, name=name) for name, text in TASK_CHECKS.items()),
         *(partial_index(name, column) for name, column in TASK_PARTIAL_INDEXES.items()),
@@ -133,7 +132,7 @@ class TaskEventRow(SQLModel, table=True):
     Per task, ids follow the order of commits: every insert happens under the task's row lock.
     """
 
-    __tablename__ = "task_event"
+    __tablename__ = "task_event"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
     __table_args__ = (Index("task_event_task", "task_id", "id"),)
 
     id: int | None = Field(
@@ -149,11 +148,12 @@ class TaskEventRow(SQLModel, table=True):
 class InputRequestRow(SQLModel, table=True):
     """A question put to the client, and its answer.
 
-    ordinal is how the tool names the question on every run; key is how the client sees it. A rerun that asks
-    something else under the same ordinal withdraws the old question and gets a new key: keys are never reused.
+    ordinal is how the tool names the question on every run; key is how the client sees it. A rerun that
+    asks something else under the same ordinal withdraws the old question and gets a new key: keys are never
+    reused.
     """
 
-    __tablename__ = "input_request"
+    __tablename__ = "input_request"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
     __table_args__ = (
         CheckConstraint("(response IS NULL) = (answered_at IS NULL)", name="input_request_answer_whole"),
     )
@@ -171,7 +171,7 @@ class InputRequestRow(SQLModel, table=True):
 class CheckpointRow(SQLModel, table=True):
     """What `ctx.step` remembers: the value of a step that has been done."""
 
-    __tablename__ = "checkpoint"
+    __tablename__ = "checkpoint"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
 
     task_id: str = Field(sa_column=_task_id(primary_key=True))
     name: str = Field(sa_column=Column(Text, primary_key=True))
@@ -182,7 +182,7 @@ class CheckpointRow(SQLModel, table=True):
 class ArtifactRow(SQLModel, table=True):
     """A file a task has produced: what it is, and where its bytes lie (relative to the artifact store)."""
 
-    __tablename__ = "artifact"
+    __tablename__ = "artifact"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
 
     task_id: str = Field(sa_column=_task_id(primary_key=True))
     name: str = Field(sa_column=Column(Text, primary_key=True))
@@ -196,7 +196,7 @@ class ArtifactRow(SQLModel, table=True):
 class ManifestRow(SQLModel, table=True):
     """What some worker offers, stored once however many workers offer the same."""
 
-    __tablename__ = "manifest"
+    __tablename__ = "manifest"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
 
     digest: str = Field(sa_column=Column(Text, primary_key=True))
     content: str = Field(sa_column=_text())
@@ -205,7 +205,7 @@ class ManifestRow(SQLModel, table=True):
 class WorkerRow(SQLModel, table=True):
     """A worker process: alive while `renewed_at` is recent and `stopped_at` is empty."""
 
-    __tablename__ = "worker"
+    __tablename__ = "worker"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
     host: str = Field(sa_column=_text())
@@ -217,15 +217,12 @@ class WorkerRow(SQLModel, table=True):
     stopped_at: int | None = Field(sa_column=_optional_millis())
 
 
-def table(model: type[SQLModel]) -> Table:
-    """The Core table behind a model; statements use it, no ORM object ever travels."""
-    return SQLModel.metadata.tables[str(model.__tablename__)]
-
-
-TASK = table(TaskRow)
-TASK_EVENT = table(TaskEventRow)
-INPUT_REQUEST = table(InputRequestRow)
-CHECKPOINT = table(CheckpointRow)
-ARTIFACT = table(ArtifactRow)
-MANIFEST = table(ManifestRow)
-WORKER = table(WorkerRow)
+# The Core tables behind the models: statements use these, no ORM object ever travels.
+_TABLES = SQLModel.metadata.tables
+TASK = _TABLES["task"]
+TASK_EVENT = _TABLES["task_event"]
+INPUT_REQUEST = _TABLES["input_request"]
+CHECKPOINT = _TABLES["checkpoint"]
+ARTIFACT = _TABLES["artifact"]
+MANIFEST = _TABLES["manifest"]
+WORKER = _TABLES["worker"]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from alembic import context
-from sqlmodel import SQLModel
 
-import tasks_server.store.tables  # noqa: F401 - fills the metadata
+from tasks_server.store.tables import TASK
 
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
-    target_metadata=SQLModel.metadata,
+    target_metadata=TASK.metadata,
     render_as_batch=connection.dialect.name == "sqlite",
     compare_type=True,
 )

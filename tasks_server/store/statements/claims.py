@@ -1,0 +1,151 @@
+"""What a worker does to tasks it holds, fenced by attempt and lease: a fence that does not hold changes no row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Delete, Insert, Update, and_, case, delete, func, insert, select, update
+
+from tasks_server.store.database import now_ms
+from tasks_server.store.statements.terms import (
+    CHANGED,
+    IS_OPEN,
+    IS_OUTSTANDING,
+    REDISPATCH_AFTER_MS,
+    UNLEASED,
+    Selection,
+    finished,
+    q,
+    t,
+)
+from tasks_server.store.tables import ARTIFACT, CHECKPOINT, INPUT_REQUEST, TASK
+from tasks_server.task import OutcomeKind, TaskStatus
+
+
+def _held(task_id: str, attempt: int, worker: str) -> ColumnElement[bool]:
+    return and_(t.id == task_id, t.attempt == attempt, t.lease_worker == worker, IS_OPEN)
+
+
+def claim_if_waiting(task_id: str, attempt: int, worker: str, lease_ms: int) -> Update:
+    """Take a waiting task; whoever comes second, or with an older attempt, gets no row."""
+    return (
+        update(TASK)
+        .where(
+            t.id == task_id,
+            t.attempt == attempt,
+            t.status == TaskStatus.WORKING,
+            t.lease_worker.is_(None),
+            t.cancel_requested_at.is_(None),
+        )
+        .values(
+            lease_worker=worker,
+            lease_until=now_ms() + lease_ms,
+            started_at=func.coalesce(t.started_at, now_ms()),
+            next_dispatch_at=None,
+            dispatch_count=0,
+            status_message=None,
+            **CHANGED,
+        )
+        .returning(*TASK.c)
+    )
+
+
+def renew_leases(worker: str, lease_ms: int) -> Update:
+    """Prolong everything this worker holds; what it believes to hold but gets no row for, it has lost."""
+    return (
+        update(TASK)
+        .where(t.lease_worker == worker, IS_OPEN)
+        .values(lease_until=now_ms() + lease_ms)
+        .returning(t.id, t.attempt, t.cancel_requested_at)
+    )
+
+
+def standing(task_id: str, attempt: int, worker: str) -> Selection:
+    """A held task's cancel request, if the worker still holds it."""
+    return select(t.cancel_requested_at).where(_held(task_id, attempt, worker))
+
+
+def report_if_held(task_id: str, attempt: int, worker: str, values: dict[str, Any]) -> Update:
+    """Progress or a status message, from the worker that holds the task."""
+    return (
+        update(TASK).where(_held(task_id, attempt, worker)).values(**values, **CHANGED).returning(t.revision)
+    )
+
+
+def lock_if_held(task_id: str, attempt: int, worker: str) -> Update:
+    """Take the row's lock for a write beside the task itself (a checkpoint, a log line)."""
+    return (
+        update(TASK).where(_held(task_id, attempt, worker)).values(lease_until=t.lease_until).returning(t.id)
+    )
+
+
+def require_input_if_held(task_id: str, attempt: int, worker: str) -> Update:
+    """working → input_required, with the question inserted in the same transaction."""
+    return (
+        update(TASK)
+        .where(_held(task_id, attempt, worker), t.cancel_requested_at.is_(None))
+        .values(status=TaskStatus.INPUT_REQUIRED, **CHANGED)
+        .returning(t.revision)
+    )
+
+
+def park_if_asking(task_id: str, attempt: int, worker: str) -> Update:
+    """Give up slot and lease while a question is open. The next run is a new attempt, and not a retry."""
+    return (
+        update(TASK)
+        .where(_held(task_id, attempt, worker), t.status == TaskStatus.INPUT_REQUIRED)
+        .values(attempt=t.attempt + 1, **UNLEASED)
+        .returning(t.attempt)
+    )
+
+
+def finish_if_held(
+    task_id: str, attempt: int, worker: str, kind: OutcomeKind, outcome: str | None, values: dict[str, Any]
+) -> Update:
+    """→ completed, failed or cancelled, by the worker that holds the task."""
+    return (
+        update(TASK)
+        .where(_held(task_id, attempt, worker))
+        .values(**values, **finished(kind, outcome))
+        .returning(*TASK.c)
+    )
+
+
+def release_if_held(task_id: str, attempt: int, worker: str) -> Update:
+    """Hand a task back to the queue uncharged: the worker is shutting down. A question stays open, parked."""
+    return (
+        update(TASK)
+        .where(_held(task_id, attempt, worker))
+        .values(
+            attempt=t.attempt + 1,
+            next_dispatch_at=case(
+                (t.status == TaskStatus.WORKING, now_ms() + REDISPATCH_AFTER_MS), else_=None
+            ),
+            **UNLEASED,
+        )
+        .returning(*TASK.c)
+    )
+
+
+def withdraw_question(task_id: str, key: str) -> Update:
+    return (
+        update(INPUT_REQUEST)
+        .where(q.task_id == task_id, q.key == key, IS_OUTSTANDING)
+        .values(withdrawn_at=now_ms())
+    )
+
+
+def checkpoint(task_id: str, name: str) -> Selection:
+    return select(CHECKPOINT.c.value).where(CHECKPOINT.c.task_id == task_id, CHECKPOINT.c.name == name)
+
+
+def insert_checkpoint() -> Insert:
+    return insert(CHECKPOINT)
+
+
+def delete_artifact(task_id: str, name: str) -> Delete:
+    return delete(ARTIFACT).where(ARTIFACT.c.task_id == task_id, ARTIFACT.c.name == name)
+
+
+def insert_artifact() -> Insert:
+    return insert(ARTIFACT)

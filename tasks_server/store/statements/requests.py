@@ -1,0 +1,99 @@
+"""Writes that clients cause: each is scoped by the owner, or follows a statement that was."""
+
+from __future__ import annotations
+
+from sqlalchemy import Insert, Update, case, func, insert, update
+
+from tasks_server.store.database import now_ms
+from tasks_server.store.statements.terms import (
+    CHANGED,
+    IS_OPEN,
+    IS_OUTSTANDING,
+    REDISPATCH_AFTER_MS,
+    finished,
+    q,
+    t,
+)
+from tasks_server.store.tables import INPUT_REQUEST, TASK, TASK_EVENT
+from tasks_server.task import OutcomeKind, TaskStatus
+
+
+def insert_tasks() -> Insert:
+    return insert(TASK)
+
+
+def insert_questions() -> Insert:
+    return insert(INPUT_REQUEST)
+
+
+def insert_events() -> Insert:
+    """Only after a statement that locked the task's row in the same transaction: ids then follow commits."""
+    return insert(TASK_EVENT)
+
+
+def lock_task_of(owner: str, task_id: str) -> Update:
+    """Take the row's lock and read it, if it is this owner's and not yet finished."""
+    return (
+        update(TASK)
+        .where(t.id == task_id, t.owner == owner, IS_OPEN)
+        .values(attempt=t.attempt)
+        .returning(*TASK.c)
+    )
+
+
+def answer_question(task_id: str, key: str, response: str) -> Update:
+    return (
+        update(INPUT_REQUEST)
+        .where(q.task_id == task_id, q.key == key, IS_OUTSTANDING)
+        .values(response=response, answered_at=now_ms())
+        .returning(q.key)
+    )
+
+
+def touch_if_open(task_id: str) -> Update:
+    """Something a client can see has changed beside the row itself: a question fewer."""
+    return update(TASK).where(t.id == task_id, IS_OPEN).values(**CHANGED).returning(*TASK.c)
+
+
+def resume_if_asking(task_id: str) -> Update:
+    """input_required → working. A parked task waits for a worker again; a held one goes on where it is."""
+    parked = t.lease_worker.is_(None)
+    return (
+        update(TASK)
+        .where(t.id == task_id, t.status == TaskStatus.INPUT_REQUIRED)
+        .values(
+            status=TaskStatus.WORKING,
+            next_dispatch_at=case((parked, now_ms() + REDISPATCH_AFTER_MS), else_=None),
+            **CHANGED,
+        )
+        .returning(*TASK.c)
+    )
+
+
+def cancel_if_unheld(owner: str, task_id: str) -> Update:
+    """→ cancelled at once, for a task no worker is busy with."""
+    return (
+        update(TASK)
+        .where(t.id == task_id, t.owner == owner, IS_OPEN, t.lease_worker.is_(None))
+        .values(
+            cancel_requested_at=func.coalesce(t.cancel_requested_at, now_ms()),
+            **finished(OutcomeKind.CANCELLED, None),
+        )
+        .returning(*TASK.c)
+    )
+
+
+def request_cancel_if_held(owner: str, task_id: str) -> Update:
+    """Ask the worker that holds the task to stop it; the worker ends it as cancelled."""
+    return (
+        update(TASK)
+        .where(
+            t.id == task_id,
+            t.owner == owner,
+            IS_OPEN,
+            t.lease_worker.is_not(None),
+            t.cancel_requested_at.is_(None),
+        )
+        .values(cancel_requested_at=now_ms(), status_message="Cancelling", **CHANGED)
+        .returning(*TASK.c)
+    )

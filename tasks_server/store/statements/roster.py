@@ -1,0 +1,58 @@
+"""Workers and what they offer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Delete, Insert, Update, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tasks_server.store.database import now_ms
+from tasks_server.store.statements.terms import Selection
+from tasks_server.store.tables import MANIFEST, WORKER
+
+
+def workers_seen_within(absence_ms: int) -> Selection:
+    """Workers that were there lately, in the order they started, with how long they have been silent."""
+    w = WORKER.c
+    silent_for = (now_ms() - w.renewed_at).label("silent_ms")
+    return (
+        select(w.id, w.manifest_digest, w.stopped_at, silent_for)
+        .where(w.renewed_at > now_ms() - absence_ms)
+        .order_by(w.started_at, w.id)
+    )
+
+
+def manifests(digests: Sequence[str]) -> Selection:
+    return select(MANIFEST).where(MANIFEST.c.digest.in_(digests))
+
+
+def insert_manifest(digest: str, content: str, *, is_sqlite: bool) -> Insert:
+    """Publish a manifest unless an equal one is there."""
+    dialect = sqlite if is_sqlite else postgresql
+    return dialect.insert(MANIFEST).values(digest=digest, content=content).on_conflict_do_nothing()
+
+
+def insert_worker() -> Insert:
+    return insert(WORKER)
+
+
+def offer_manifest(worker: str, digest: str) -> Update:
+    return (
+        update(WORKER)
+        .where(WORKER.c.id == worker)
+        .values(manifest_digest=digest, renewed_at=now_ms(), stopped_at=None)
+        .returning(WORKER.c.id)
+    )
+
+
+def renew_worker(worker: str) -> Update:
+    return update(WORKER).where(WORKER.c.id == worker).values(renewed_at=now_ms()).returning(WORKER.c.id)
+
+
+def stop_worker(worker: str) -> Update:
+    return update(WORKER).where(WORKER.c.id == worker).values(stopped_at=now_ms(), renewed_at=now_ms())
+
+
+def delete_workers_silent_for(absence_ms: int) -> Delete:
+    return delete(WORKER).where(WORKER.c.renewed_at <= now_ms() - absence_ms)

@@ -1,0 +1,51 @@
+"""What statements have in common: named conditions, and the columns that change together.
+
+Statements are built in this package, one named function each, and run elsewhere. A guard belongs to the
+statement; one whose guard does not hold changes no row and returns none.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from sqlalchemy import Select, and_, or_, select
+
+from tasks_server.store.database import now_ms
+from tasks_server.store.tables import INPUT_REQUEST, TASK
+from tasks_server.task import OPEN, STATUS_OF_OUTCOME, OutcomeKind
+
+Selection: TypeAlias = Select[*tuple[Any, ...]]
+
+t = TASK.c
+q = INPUT_REQUEST.c
+
+IS_OPEN = t.status.in_([str(status) for status in sorted(OPEN)])
+NOT_EXPIRED = or_(t.finished_at.is_(None), t.expires_at.is_(None), t.expires_at > now_ms())
+IS_OUTSTANDING = and_(q.response.is_(None), q.withdrawn_at.is_(None))
+
+# A waiting task that nobody claimed is announced again after this, doubled each time up to the cap.
+REDISPATCH_AFTER_MS = 2_000
+REDISPATCH_AT_MOST_MS = 60_000
+
+CHANGED: dict[str, Any] = {"revision": t.revision + 1, "updated_at": now_ms()}
+UNLEASED: dict[str, Any] = {"lease_worker": None, "lease_until": None}
+
+
+def clock() -> Selection:
+    """The database's time."""
+    return select(now_ms())
+
+
+def finished(kind: OutcomeKind, outcome: str | None) -> dict[str, Any]:
+    """Columns of a finished task. How long it is kept counts from its end, so the ttl is settled now."""
+    return {
+        "status": STATUS_OF_OUTCOME[kind],
+        "outcome_kind": kind,
+        "outcome": outcome,
+        "finished_at": now_ms(),
+        "next_dispatch_at": None,
+        "ttl_ms": now_ms() - t.created_at + t.retention_ms,
+        "expires_at": now_ms() + t.retention_ms,
+        **UNLEASED,
+        **CHANGED,
+    }

@@ -1,0 +1,130 @@
+"""What time demands, each guarded by what was seen, so that of several processes one does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, Delete, Update, and_, case, delete, select, update
+
+from tasks_server.store.database import now_ms
+from tasks_server.store.statements.terms import (
+    CHANGED,
+    IS_OPEN,
+    REDISPATCH_AFTER_MS,
+    REDISPATCH_AT_MOST_MS,
+    UNLEASED,
+    Selection,
+    finished,
+    t,
+)
+from tasks_server.store.tables import ARTIFACT, TASK
+from tasks_server.task import OutcomeKind, TaskStatus
+
+
+def tasks_to_dispatch(limit: int) -> Selection:
+    """Waiting tasks whose announcement is due."""
+    return (
+        select(t.id, t.attempt, t.queue)
+        .where(t.next_dispatch_at <= now_ms())
+        .order_by(t.next_dispatch_at)
+        .limit(limit)
+    )
+
+
+def tasks_with_expired_lease(limit: int) -> Selection:
+    return select(TASK).where(t.lease_until < now_ms()).order_by(t.lease_until).limit(limit)
+
+
+def finished_tasks_past_expiry(limit: int) -> Selection:
+    return (
+        select(t.id)
+        .where(t.expires_at <= now_ms(), t.finished_at.is_not(None))
+        .order_by(t.expires_at)
+        .limit(limit)
+    )
+
+
+def artifacts_of(ids: Sequence[str]) -> Selection:
+    return select(ARTIFACT.c.task_id, ARTIFACT.c.location).where(ARTIFACT.c.task_id.in_(ids))
+
+
+def mark_dispatched(ids: Iterable[str]) -> Update:
+    """Announced again; the next announcement is twice as far away."""
+    pause = case(
+        (t.dispatch_count >= 5, REDISPATCH_AT_MOST_MS),
+        *((t.dispatch_count == n, REDISPATCH_AFTER_MS * 2**n) for n in range(5)),
+        else_=REDISPATCH_AT_MOST_MS,
+    )
+    return (
+        update(TASK)
+        .where(t.id.in_(list(ids)), t.next_dispatch_at.is_not(None))
+        .values(next_dispatch_at=now_ms() + pause, dispatch_count=t.dispatch_count + 1)
+    )
+
+
+def dispatch_everything_waiting() -> Update:
+    """The queue has forgotten everything: every waiting task is due."""
+    return (
+        update(TASK)
+        .where(t.next_dispatch_at.is_not(None))
+        .values(next_dispatch_at=now_ms(), dispatch_count=0)
+    )
+
+
+def _lease_expired(task_id: str, attempt: int) -> ColumnElement[bool]:
+    return and_(t.id == task_id, t.attempt == attempt, t.lease_until < now_ms(), IS_OPEN)
+
+
+def rescue_if_lease_expired(task_id: str, attempt: int) -> Update:
+    """The holder is dead or cut off: the task waits for another worker, as a new attempt that costs a retry."""
+    return (
+        update(TASK)
+        .where(_lease_expired(task_id, attempt), t.status == TaskStatus.WORKING)
+        .values(
+            attempt=t.attempt + 1,
+            retries_used=t.retries_used + 1,
+            next_dispatch_at=now_ms() + REDISPATCH_AFTER_MS,
+            status_message="The worker was lost; waiting for another one",
+            **UNLEASED,
+            **CHANGED,
+        )
+        .returning(*TASK.c)
+    )
+
+
+def park_if_lease_expired(task_id: str, attempt: int) -> Update:
+    """The holder died while its question was open: nothing is lost, the task is parked."""
+    return (
+        update(TASK)
+        .where(_lease_expired(task_id, attempt), t.status == TaskStatus.INPUT_REQUIRED)
+        .values(attempt=t.attempt + 1, **UNLEASED)
+        .returning(*TASK.c)
+    )
+
+
+def finish_if_lease_expired(
+    task_id: str, attempt: int, kind: OutcomeKind, outcome: str | None, message: str
+) -> Update:
+    """→ failed or cancelled in the name of a worker that will not come back."""
+    return (
+        update(TASK)
+        .where(_lease_expired(task_id, attempt))
+        .values(status_message=message, **finished(kind, outcome))
+        .returning(*TASK.c)
+    )
+
+
+def extend_unfinished(within_ms: int) -> Update:
+    """Unfinished work does not expire: its time is prolonged before it runs out."""
+    return (
+        update(TASK)
+        .where(t.expires_at < now_ms() + within_ms, t.finished_at.is_(None), t.retention_ms.is_not(None))
+        .values(
+            ttl_ms=now_ms() - t.created_at + t.retention_ms, expires_at=now_ms() + t.retention_ms, **CHANGED
+        )
+        .returning(t.id, t.revision)
+    )
+
+
+def delete_finished(ids: Sequence[str]) -> Delete:
+    return delete(TASK).where(t.id.in_(ids), t.finished_at.is_not(None), t.expires_at <= now_ms())
