@@ -66,4 +66,4 @@ def timestamp(milliseconds: int) -> str:
 
 def number(value: float) -> int | float:
     """Whole numbers without a decimal point, as their senders wrote them."""
-    return int(value) if value.is_integer() else value
+    return int(value) if float(value).is_integer() else value
