@@ -15,7 +15,7 @@ from demo.calls import Calls
 from demo.dataset import write_observations
 from demo.document import PAGES, write_report
 from demo.screen import Screen
-from demo.server import running_server
+from demo.server import ServerDidNotStart, running_server
 from demo.tasks_extension import TasksExtension
 
 RESULTS = Path("demo-results")
@@ -40,7 +40,7 @@ def prepare(screen: Screen, own: Path | None) -> tuple[Path, Path]:
 
 
 async def run(screen: Screen, own: Path | None) -> bool:
-    """The whole demo. Returns whether both calls succeeded."""
+    """The whole demo. Returns whether every call succeeded."""
     started = time.monotonic()
     screen.title("Something to work on")
     document, dataset = prepare(screen, own)
@@ -67,9 +67,11 @@ async def call_tools(screen: Screen, url: str, document: Path, dataset: Path) ->
         )
         screen.title(f"convert_document: {document.name} to Markdown, as a task")
         converted = await calls.call(client, "convert_document", {"source": str(document)})
+        screen.title("choose_light: a tool of the demo's own, which asks a question (demo/tools.py)")
+        chosen = await calls.call(client, "choose_light", {})
         screen.title(f"profile_dataset: {dataset.name}, with charts")
         profiled = await calls.call(client, "profile_dataset", {"source": str(dataset)})
-    return converted and profiled
+    return converted and chosen and profiled
 
 
 def main() -> int:
@@ -80,6 +82,9 @@ def main() -> int:
         parser.error(f"{own} is not a file")
     try:
         return 0 if asyncio.run(run(Screen(), own)) else 1
+    except ServerDidNotStart as error:
+        print(error, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

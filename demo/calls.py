@@ -9,11 +9,11 @@ from typing import Any
 
 import anyio
 import mcp_types as types
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.session import ClientRequestContext
 
 from demo.screen import Bar, Screen
-from demo.tasks_extension import DetailedTask
+from demo.tasks_extension import DetailedTask, TaskCancelled
 
 _SUFFIXES = {"image/png": ".png", "image/svg+xml": ".svg", "image/jpeg": ".jpg"}
 PREVIEW_LINES = 12
@@ -34,7 +34,11 @@ class Calls:
         started = time.monotonic()
         self._task_id, self._snapshots = None, 0
         with self._screen.bar(name) as self._bar:
-            result = await client.call_tool(name, arguments)
+            try:
+                result = await client.call_tool(name, arguments)
+            except (MCPError, TaskCancelled) as error:
+                self._screen.line(f"{name} has no result: {error}")
+                return False
             self._bar.finish("failed" if result.is_error else "completed")
         seconds = time.monotonic() - started
         self._screen.line(f"{seconds:.1f} s, {self._snapshots} snapshots pushed by the server")

@@ -16,11 +16,15 @@ START_WITHIN_SECONDS = 30.0
 STOP_WITHIN_SECONDS = 15.0
 
 
+class ServerDidNotStart(Exception):
+    """The message has what it printed."""
+
+
 @asynccontextmanager
 async def running_server(data_dir: Path, file_roots: Iterable[Path]) -> AsyncGenerator[str]:
     """Start server, worker, SQLite and Valkey on a free port; yield the MCP URL; leave nothing running.
 
-    The tools may read files below file_roots. Raises RuntimeError with its output if it does not start.
+    The tools may read files below file_roots. Raises ServerDidNotStart with its output.
     """
     log = data_dir / "server.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TASKS_")}
@@ -28,7 +32,8 @@ async def running_server(data_dir: Path, file_roots: Iterable[Path]) -> AsyncGen
     environment["PYTHONUNBUFFERED"] = "1"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tasks_server", "dev", "--port", "0", "--data-dir", str(data_dir)),
+            *(sys.executable, "-m", "tasks_server", "dev", "--port", "0"),
+            *("--data-dir", str(data_dir), "--tools", "demo.tools"),
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
@@ -49,7 +54,7 @@ async def _url(process: asyncio.subprocess.Process, log: Path) -> str:
                 if found := re.search(r"http://\S+/mcp\b", _printed(log)):
                     return found[0]
                 await asyncio.sleep(0.02)
-    raise RuntimeError(f"The server did not start:\n{_printed(log)}")
+    raise ServerDidNotStart(f"The server did not start:\n{_printed(log)}")
 
 
 def _printed(log: Path) -> str:
