@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks_server.errors import InvalidAnswer, RpcError
 from workers.artifact import Artifact
+from workers.choices import Choices
 from workers.context import TaskContext
 from workers.decorators import prompt, resource, tool
 from workers.errors import DeclarationError, Declined, ResourceNotFound, TaskCancelled, ToolError
@@ -14,6 +15,7 @@ from workers.sync_context import SyncTaskContext
 __all__ = [
     "Artifact",
     "AskFirst",
+    "Choices",
     "DeclarationError",
     "Declined",
     "InvalidAnswer",

@@ -1,4 +1,4 @@
-"""A function's own parameters as a Pydantic model: the schema that is published, and the values it is called with."""
+"""A function's own parameters as a Pydantic model: what is published about them, and what it is called with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Arguments:
     """
 
     def __init__(self, parameters: Mapping[str, tuple[Any, Any]], descriptions: Mapping[str, str]) -> None:
-        """parameters: annotation and default by name; the default `inspect.Parameter.empty` means required."""
+        """parameters: annotation and default by name; `inspect.Parameter.empty` as default means required."""
         self._fields = {f"argument_{number}": name for number, name in enumerate(parameters)}
         fields: dict[str, Any] = {
             field: _field(name, *parameters[name], descriptions.get(name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,10 +46,10 @@ def guess_mime_type(name: str, content: Content) -> str:
 
 
 @contextmanager
-def as_file(content: Content) -> Iterator[Path]:
+def as_file(content: Content) -> Generator[Path]:
     """A path that holds `content`; text is written as UTF-8."""
     if isinstance(content, Path):
-        yield content
+        yield content.absolute()  # a tool's working directory need not be the worker's
         return
     with tempfile.TemporaryDirectory(prefix="artifact-") as directory:
         path = Path(directory) / "content"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 from pydantic_core import to_jsonable_python
 
@@ -61,7 +61,7 @@ class TaskContext:
 
     @property
     def attempt(self) -> int:
-        """Which start of this task this is, from 1; attempts also count resumptions after a question."""
+        """Which run of this task this is; a run that resumes after a question counts too."""
         return self._attempt
 
     @property
@@ -94,11 +94,13 @@ class TaskContext:
     async def ask(self, message: str, form: type[Answer] | JsonSchema, *, key: str | None = None) -> Any:
         """Ask the person behind the client to fill in a form (client/elicitation, form mode).
 
-        form: a Pydantic model of plain fields, or such a schema. Never ask for secrets this way: use `ask_url`.
-        The task may give up its worker while it waits and run again from the top with the answer, so put work
-        that must not be repeated into `step`, and do not ask a different question first the second time.
+        form: a Pydantic model of plain fields, or such a schema. Never for secrets: those need `ask_url`.
+        While it waits the task may give up its worker, and run again from the top once the answer is there:
+        put work that must not be repeated into `step`, and ask the same questions in the same order, or give
+        each a key.
 
-        Raises Declined; InvalidAnswer; ValueError for a form with other than plain fields.
+        Raises Declined; InvalidAnswer when a validator of the model objects; ValueError for a form with other
+        than plain fields; RpcError (-32021) when the client cannot be asked.
         """
         checked = Form(form)
         request = form_request(message, checked.schema)
@@ -194,7 +196,7 @@ async def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dic
     if is_async(function):
         return await function(*args, **kwargs)
     value = await in_thread(lambda: function(*args, **kwargs))
-    return await cast("Awaitable[Any]", value) if isawaitable(value) else value
+    return await value if isawaitable(value) else value
 
 
 def _sampling_messages(messages: str | Sequence[SamplingMessage]) -> list[dict[str, Any]]:

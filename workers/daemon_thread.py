@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -35,7 +36,7 @@ def in_thread(function: Callable[[], T], start: Start = start_daemon) -> asyncio
         try:
             outcome, set_outcome = context.run(function), future.set_result
         except BaseException as error:
-            outcome, set_outcome = _carriable(error), future.set_exception
+            outcome, set_outcome = carriable(error), future.set_exception
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, set_outcome, outcome)
 
@@ -43,8 +44,12 @@ def in_thread(function: Callable[[], T], start: Start = start_daemon) -> asyncio
     return future
 
 
-def _carriable(error: BaseException) -> BaseException:
-    """Futures and tasks give these three a meaning of their own; in a tool they are mere mistakes."""
+def carriable(error: BaseException) -> BaseException:
+    """The error a function raised, such that it can travel through futures and tasks without harm."""
+    if isinstance(error, MemoryError):
+        # What filled the memory hangs in the traceback's frames; reporting the error needs some.
+        traceback.clear_frames(error.__traceback__)
     if isinstance(error, StopIteration | SystemExit | KeyboardInterrupt):
+        # These would end the event loop, and the worker with it.
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error

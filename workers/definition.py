@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import unquote
 
 from pydantic import TypeAdapter
 
+from tasks_server import uri_template
 from tasks_server.manifest import (
     ArgumentOffer,
     PromptOffer,
@@ -26,6 +25,7 @@ RunsIn = Literal["event_loop", "thread", "process"]
 Complete = Callable[[str, dict[str, str]], Any]
 
 ATTRIBUTE = "__offered_as__"
+"""Where a decorated function carries its definition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,7 @@ class ResourceDefinition(Runnable):
 
     def match(self, uri: str) -> dict[str, str] | None:
         """The values of the variables with which the template gives `uri`."""
-        match = re.fullmatch(template_pattern(self.uri), uri)
-        return None if match is None else {name: unquote(value) for name, value in match.groupdict().items()}
+        return uri_template.match(self.uri, uri)
 
     def offer(self, queue: str) -> ResourceOffer | ResourceTemplateOffer:
         if not self.variables:
@@ -122,7 +121,7 @@ class ResourceDefinition(Runnable):
                 uri=self.uri,
                 name=self.name,
                 title=self.title,
-                description=self.description,
+                description=self.description or None,
                 mime_type=self.mime_type,
                 queue=queue,
                 run_timeout_ms=self.run_timeout_ms,
@@ -131,7 +130,7 @@ class ResourceDefinition(Runnable):
             uri_template=self.uri,
             name=self.name,
             title=self.title,
-            description=self.description,
+            description=self.description or None,
             mime_type=self.mime_type,
             arguments=_argument_offers(self.signature, self.completions),
             queue=queue,
@@ -140,26 +139,6 @@ class ResourceDefinition(Runnable):
 
 
 Definition = ToolDefinition | PromptDefinition | ResourceDefinition
-
-_VARIABLE = re.compile(r"\{(\w+)\}")
-
-
-def template_variables(uri: str) -> list[str]:
-    """The variables of an RFC 6570 level-1 template, in order. Raises ValueError for anything beyond that."""
-    variables = _VARIABLE.findall(uri)
-    if "{" in _VARIABLE.sub("", uri) or "}" in _VARIABLE.sub("", uri):
-        raise ValueError(f"{uri!r} may hold only simple variables like {{name}}")
-    if len(set(variables)) < len(variables):
-        raise ValueError(f"{uri!r} uses a variable twice")
-    return variables
-
-
-def template_pattern(uri: str) -> str:
-    """A regular expression for the URIs a template gives; a value never crosses a `/`, `?`, `#` or `&`."""
-    pieces = _VARIABLE.split(uri)
-    return "".join(
-        f"(?P<{piece}>[^/?#&]+)" if number % 2 else re.escape(piece) for number, piece in enumerate(pieces)
-    )
 
 
 def _argument_offers(signature: Signature, completions: Mapping[str, Complete]) -> tuple[ArgumentOffer, ...]:

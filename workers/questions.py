@@ -55,9 +55,8 @@ class Form(Generic[Answer]):
         self._model: type[BaseModel] | None = None
         if isinstance(shape, type):
             if not issubclass(shape, BaseModel):
-                raise ValueError(
-                    f"{shape.__name__} is not a Pydantic model; a form needs one, or a JSON Schema"
-                )
+                # A ValueError like everything else that is wrong with a form.
+                raise ValueError(f"{shape.__name__} is not a Pydantic model or a JSON Schema")  # noqa: TRY004
             self._model = shape
             self.schema = _flattened(shape.model_json_schema())
         else:
@@ -69,7 +68,9 @@ class Form(Generic[Answer]):
         accepted(message, response)
         content: dict[str, Any] = response.get("content") or {}
         if self._model is None:
-            reason = violation(self.schema, content)
+            # A client may send more than it was asked for.
+            lenient = {key: value for key, value in self.schema.items() if key != "additionalProperties"}
+            reason = violation(lenient, content)
             if reason is not None:
                 raise InvalidAnswer(key, reason)
             return cast("Answer", content)
@@ -146,8 +147,8 @@ def _refuse_unaskable(schema: JsonSchema) -> None:
         reason = _unaskable(definition)
         if reason:
             raise ValueError(
-                f"field {name!r} cannot be in a form: {reason}. Forms hold strings, numbers, booleans, and one "
-                "or several choices of strings"
+                f"field {name!r} cannot be in a form: {reason}. "
+                "A form holds strings, numbers, booleans, and choices of one or several strings"
             )
 
 

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from tasks_server.manifest import Manifest, ResourceOffer, ResourceTemplateOffer
 from workers.definition import ATTRIBUTE, Definition, PromptDefinition, ResourceDefinition, ToolDefinition
@@ -16,9 +16,14 @@ BUILT_IN = "workers.tools"
 BUILT_IN_QUEUE = "default"
 
 
+Kind = TypeVar("Kind", ToolDefinition, PromptDefinition, ResourceDefinition)
+
+
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    definition: Definition
+class Offered(Generic[Kind]):
+    """A definition and the queue its work comes through."""
+
+    definition: Kind
     queue: str
 
 
@@ -32,9 +37,9 @@ class Registry:
     def __init__(self, default_queue: str | None = None) -> None:
         self._default_queue = default_queue
         self._modules: list[str] = []
-        self._tools: dict[str, _Entry] = {}
-        self._prompts: dict[str, _Entry] = {}
-        self._resources: dict[str, _Entry] = {}
+        self._tools: dict[str, Offered[ToolDefinition]] = {}
+        self._prompts: dict[str, Offered[PromptDefinition]] = {}
+        self._resources: dict[str, Offered[ResourceDefinition]] = {}
 
     @classmethod
     def load(cls, module_names: Iterable[str], default_queue: str | None = None) -> Registry:
@@ -56,37 +61,31 @@ class Registry:
     def add(self, function: Callable[..., Any]) -> None:
         """Offer a decorated function. Offering the very same one again changes nothing."""
         definition = _definition_of(function)
-        entries, name = self._place(definition)
-        existing = entries.get(name)
-        if existing is not None and existing.definition is not definition:
-            raise DeclarationError(
-                f"{definition.signature.where}: {name!r} is already offered by "
-                f"{existing.definition.signature.where}; give one of them another name"
-            )
-        entries[name] = _Entry(definition, definition.queue or self._queue_for(function.__module__))
+        queue = definition.queue or self._queue_for(function.__module__)
+        match definition:
+            case ToolDefinition():
+                _put(self._tools, definition.name, Offered(definition, queue))
+            case PromptDefinition():
+                _put(self._prompts, definition.name, Offered(definition, queue))
+            case ResourceDefinition():
+                _put(self._resources, definition.uri, Offered(definition, queue))
 
     def remove(self, function: Callable[..., Any]) -> None:
         """Stop offering a decorated function; nothing happens if it was not offered."""
-        entries, name = self._place(_definition_of(function))
-        entries.pop(name, None)
+        definition = _definition_of(function)
+        match definition:
+            case ToolDefinition():
+                self._tools.pop(definition.name, None)
+            case PromptDefinition():
+                self._prompts.pop(definition.name, None)
+            case ResourceDefinition():
+                self._resources.pop(definition.uri, None)
 
     def manifest(self) -> Manifest:
-        resources = [
-            entry.definition.offer(entry.queue)
-            for entry in self._resources.values()
-            if isinstance(entry.definition, ResourceDefinition)
-        ]
+        resources = [offered.definition.offer(offered.queue) for offered in self._resources.values()]
         return Manifest(
-            tools=tuple(
-                entry.definition.offer(entry.queue)
-                for entry in self._tools.values()
-                if isinstance(entry.definition, ToolDefinition)
-            ),
-            prompts=tuple(
-                entry.definition.offer(entry.queue)
-                for entry in self._prompts.values()
-                if isinstance(entry.definition, PromptDefinition)
-            ),
+            tools=tuple(offered.definition.offer(offered.queue) for offered in self._tools.values()),
+            prompts=tuple(offered.definition.offer(offered.queue) for offered in self._prompts.values()),
             resources=tuple(offer for offer in resources if isinstance(offer, ResourceOffer)),
             resource_templates=tuple(
                 offer for offer in resources if isinstance(offer, ResourceTemplateOffer)
@@ -95,45 +94,34 @@ class Registry:
 
     def tool(self, name: str) -> ToolDefinition:
         """Raises NotOffered."""
-        entry = self._tools.get(name)
-        if entry is None or not isinstance(entry.definition, ToolDefinition):
+        if name not in self._tools:
             raise NotOffered(INVALID_PARAMS, f"Unknown tool: {name}")
-        return entry.definition
+        return self._tools[name].definition
 
     def prompt(self, name: str) -> PromptDefinition:
         """Raises NotOffered."""
-        entry = self._prompts.get(name)
-        if entry is None or not isinstance(entry.definition, PromptDefinition):
+        if name not in self._prompts:
             raise NotOffered(INVALID_PARAMS, f"Unknown prompt: {name}")
-        return entry.definition
+        return self._prompts[name].definition
 
     def resource(self, uri: str) -> tuple[ResourceDefinition, dict[str, str]]:
         """The resource under `uri`, and the template's variables. A fixed URI goes before templates.
 
         Raises ResourceNotFound.
         """
-        fixed = self._resources.get(uri)
-        candidates = [fixed] if fixed is not None else self._resources.values()
-        for entry in candidates:
-            if isinstance(entry.definition, ResourceDefinition):
-                variables = entry.definition.match(uri)
-                if variables is not None:
-                    return entry.definition, variables
+        if uri in self._resources:
+            return self._resources[uri].definition, {}
+        for offered in self._resources.values():
+            variables = offered.definition.match(uri)
+            if variables is not None:
+                return offered.definition, variables
         raise ResourceNotFound(uri)
 
     def resource_template(self, uri_template: str) -> ResourceDefinition:
         """Raises ResourceNotFound."""
-        entry = self._resources.get(uri_template)
-        if entry is None or not isinstance(entry.definition, ResourceDefinition):
+        if uri_template not in self._resources:
             raise ResourceNotFound(uri_template)
-        return entry.definition
-
-    def _place(self, definition: Definition) -> tuple[dict[str, _Entry], str]:
-        if isinstance(definition, ToolDefinition):
-            return self._tools, definition.name
-        if isinstance(definition, PromptDefinition):
-            return self._prompts, definition.name
-        return self._resources, definition.uri
+        return self._resources[uri_template].definition
 
     def _queue_for(self, module: str) -> str:
         if self._default_queue is not None:
@@ -152,6 +140,16 @@ def offered_functions(module: ModuleType) -> Iterator[Callable[..., Any]]:
         origin: str = value.__module__
         if name in exported or origin == module.__name__ or origin.startswith(f"{module.__name__}."):
             yield value
+
+
+def _put(offered: dict[str, Offered[Kind]], name: str, new: Offered[Kind]) -> None:
+    existing = offered.get(name)
+    if existing is not None and existing.definition is not new.definition:
+        raise DeclarationError(
+            f"{new.definition.signature.where}: {name!r} is already offered by "
+            f"{existing.definition.signature.where}; give one of them another name"
+        )
+    offered[name] = new
 
 
 def _definition_of(function: Callable[..., Any]) -> Definition:

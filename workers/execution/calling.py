@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from workers.cancellation import Cancellation
 from workers.context import LiveCatalog, TaskContext
-from workers.daemon_thread import Start, in_thread, start_daemon
+from workers.daemon_thread import Start, carriable, in_thread, start_daemon
 from workers.definition import Definition
 from workers.errors import ToolError
 from workers.execution.work import Work
@@ -28,32 +28,36 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where functions run. catalog is None in a subprocess. start says what thread plain functions get."""
+    """Where functions run. catalog is None in a subprocess. start says what thread plain functions get.
+
+    grace_seconds None waits for a cancelled function for as long as it takes.
+    """
 
     port: TaskPort
     catalog: LiveCatalog | None = None
     start: Start = start_daemon
-    grace_seconds: float = GRACE_SECONDS
+    grace_seconds: float | None = GRACE_SECONDS
 
 
 async def call(definition: Definition, values: dict[str, Any], work: Work, around: Surroundings) -> Any:
-    """What the function returns or raises. Cancelled, it passes that on and waits for the function to leave."""
+    """What the function returns or raises. Cancelled, it passes that on and waits for the function to end."""
     cancellation = Cancellation()
     context = TaskContext(around.port, work.task_id, work.attempt, cancellation, around.catalog)
     if definition.signature.is_async:
         positional = [context] if definition.signature.context else []
         task = asyncio.ensure_future(_contained(definition.function(*positional, **values)))
-        return await until_done(task, cancellation, around.grace_seconds, task.cancel)
+        return await until_done(task, definition.name, cancellation, around.grace_seconds, task.cancel)
     plain = SyncTaskContext(context, around.port, asyncio.get_running_loop())
     positional = [plain] if definition.signature.context else []
     run = in_thread(functools.partial(definition.function, *positional, **values), around.start)
-    return await until_done(run, cancellation, around.grace_seconds)
+    return await until_done(run, definition.name, cancellation, around.grace_seconds)
 
 
 async def until_done(
     run: asyncio.Future[T],
+    name: str,
     cancellation: Cancellation,
-    grace_seconds: float,
+    grace_seconds: float | None,
     stop: Callable[[], object] = lambda: None,
 ) -> T:
     """The outcome of `run`. When this is cancelled: set the switch, stop, allow the grace, then abandon."""
@@ -65,7 +69,7 @@ async def until_done(
         stop()
         await asyncio.wait({run}, timeout=grace_seconds)
         if not run.done():
-            logger.warning("a cancelled tool is still running after %g s and was abandoned", grace_seconds)
+            logger.warning("%s was cancelled and has not left after %g s", name, grace_seconds)
         raise
     if run.cancelled():
         raise ToolError("The tool stopped as if it had been cancelled.")
@@ -75,9 +79,8 @@ async def until_done(
 async def _contained(awaitable: Awaitable[T]) -> T:
     try:
         return await awaitable
-    except (SystemExit, KeyboardInterrupt) as error:
-        # A task that raises these would end the event loop, and the worker with it.
-        raise RuntimeError(f"{type(error).__name__}: {error}") from error
+    except (SystemExit, KeyboardInterrupt, MemoryError) as error:
+        raise carriable(error) from None
 
 
 def _retrieve(run: asyncio.Future[Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, cast
 
 from tasks_server.errors import RpcError
@@ -12,11 +12,19 @@ from workers.daemon_thread import in_thread
 from workers.definition import Complete, PromptDefinition, ResourceDefinition, ToolDefinition
 from workers.errors import INVALID_PARAMS, Declined, TaskCancelled, ToolError
 from workers.execution.calling import Surroundings, call
+from workers.execution.process import call_in_process
 from workers.execution.work import Work
 from workers.port import TaskPort
 from workers.questions import filled, form_request
 from workers.registry import Registry
-from workers.result import prompt_result, request_failure, resource_result, tool_failure, tool_result
+from workers.result import (
+    memory_exceeded,
+    prompt_result,
+    request_failure,
+    resource_result,
+    tool_failure,
+    tool_result,
+)
 from workers.signature import Question
 from workers.step import is_async
 
@@ -28,14 +36,16 @@ MAX_COMPLETIONS = 100
 async def perform(work: Work, registry: Registry, port: TaskPort) -> Wire:
     """The result object of the request, without `resultType`, which belongs to the protocol revision.
 
-    A tool's own failures are results with `isError`. Raises RpcError for protocol faults (a name that is not
-    offered, a prompt or resource that failed, whatever RpcError the function raised). Cancel the awaiting task
-    to stop the function; it gets `GRACE_SECONDS` to leave.
+    A tool's own failures are results with `isError`. Raises RpcError for protocol faults: a name that is not
+    offered, a prompt or resource that failed, whatever RpcError the function raised. Cancel the awaiting task
+    to stop the function; it gets `GRACE_SECONDS` to end.
     """
     around = Surroundings(port, registry)
     match work.method:
         case Method.CALL_TOOL:
-            return await call_tool(registry.tool(work.name), work, around)
+            tool = registry.tool(work.name)
+            run = call_in_process if tool.runs_in == "process" else call_here
+            return await reported(tool, run(tool, work, around))
         case Method.GET_PROMPT:
             return await get_prompt(registry.prompt(work.name), work, around)
         case Method.READ_RESOURCE:
@@ -45,18 +55,26 @@ async def perform(work: Work, registry: Registry, port: TaskPort) -> Wire:
             return await complete(registry, work)
 
 
-async def call_tool(definition: ToolDefinition, work: Work, around: Surroundings) -> Wire:
+async def call_here(definition: ToolDefinition, work: Work, around: Surroundings) -> Wire:
+    """The tool's CallToolResult, from this process."""
+    values = work.arguments
+    if definition.signature.arguments is not None:
+        values = definition.signature.arguments.bind(work.arguments)
+    answers = await _answers(definition.signature.questions, work, around.port)
+    value = await call(definition, {**values, **answers}, work, around)
+    return tool_result(value, definition.returns, definition.output_schema)
+
+
+async def reported(definition: ToolDefinition, run: Awaitable[Wire]) -> Wire:
+    """What `run` gives; a failure of the tool as the error result that reports it. Raises RpcError."""
     try:
-        values = work.arguments
-        if definition.signature.arguments is not None:
-            values = definition.signature.arguments.bind(work.arguments)
-        answers = await _answers(definition.signature.questions, work, around.port)
-        value = await call(definition, {**values, **answers}, work, around)
-        return tool_result(value, definition.returns, definition.output_schema)
+        return await run
     except (Exception, TaskCancelled) as error:
         cause = _innermost(error)
         if isinstance(cause, RpcError):
             raise cause from None
+        if isinstance(cause, MemoryError) and definition.memory_bytes is not None:
+            cause = ToolError(memory_exceeded(definition.memory_bytes))
         return tool_failure(cause)
 
 
@@ -81,9 +99,9 @@ async def read_resource(
 
 async def complete(registry: Registry, work: Work) -> Wire:
     """A CompleteResult; an argument without completions has no suggestions."""
-    ref: Any = work.arguments.get("ref") or {}
-    argument: Any = work.arguments.get("argument") or {}
-    others: Any = (work.arguments.get("context") or {}).get("arguments") or {}
+    ref: dict[str, Any] = work.arguments.get("ref") or {}
+    argument: dict[str, Any] = work.arguments.get("argument") or {}
+    context: dict[str, Any] = work.arguments.get("context") or {}
     if ref.get("type") == "ref/prompt":
         completions = registry.prompt(str(ref.get("name"))).completions
     else:
@@ -92,7 +110,7 @@ async def complete(registry: Registry, work: Work) -> Wire:
     if suggest is None:
         return {"completion": {"values": [], "total": 0, "hasMore": False}}
     try:
-        values = await _suggestions(suggest, str(argument.get("value", "")), others)
+        values = await _suggestions(suggest, str(argument.get("value", "")), context.get("arguments") or {})
     except Exception as error:
         raise _as_rpc_error(error) from None
     shown = values[:MAX_COMPLETIONS]
@@ -138,6 +156,7 @@ def _as_rpc_error(error: BaseException) -> RpcError:
 
 def _innermost(error: BaseException) -> BaseException:
     """A task group wraps even a single failure; the one inside is what the author raised."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return _innermost(group.exceptions[0]) if len(group.exceptions) == 1 else group

@@ -23,3 +23,15 @@ class Work:
     task_id: str
     attempt: int
     answers: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Work:
+        """The inverse of `dataclasses.asdict`, after a journey as JSON."""
+        return cls(
+            method=Method(fields["method"]),
+            name=fields["name"],
+            arguments=fields["arguments"],
+            task_id=fields["task_id"],
+            attempt=fields["attempt"],
+            answers=fields["answers"],
+        )

@@ -1,0 +1,129 @@
+"""Run a tool in a process of its own: that process (`python -m workers.execution.child SOCKET WORKER_PID`).
+
+The main thread belongs to plain tool functions, as native libraries expect; the event loop that speaks with
+the worker, and that async tools run in, has a thread beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import functools
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+from workers.definition import ATTRIBUTE, ToolDefinition
+from workers.execution.calling import Surroundings
+from workers.execution.frames import Frame, encoded, read_frame, receive_frame
+from workers.execution.limits import OUT_OF_MEMORY, die_with_parent, limit_memory
+from workers.execution.perform import call_here, reported
+from workers.execution.remote_port import RemotePort, failed
+from workers.execution.work import Work
+
+Jobs = SimpleQueue[Callable[[], None] | None]
+
+
+def main() -> None:
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    connection.set_inheritable(False)
+    die_with_parent(int(sys.argv[2]))
+    faulthandler.enable()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    order = receive_frame(connection)
+    if order is None or "cancel" in order:
+        return
+    try:
+        _run(connection, order)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+
+
+def _run(connection: socket.socket, order: Frame) -> None:
+    _restore_environment(order)
+    if order["memory_bytes"] is not None:
+        limit_memory(order["memory_bytes"])
+    definition = _load(order["module"], order["function"])
+    work = Work.from_json(order["work"])
+    jobs: Jobs = SimpleQueue()
+    conversation = functools.partial(_in_event_loop, connection, definition, work, jobs)
+    threading.Thread(target=conversation, name="event loop", daemon=True).start()
+    while (job := jobs.get()) is not None:
+        job()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The worker has the result; what a library wants to do at exit may take long, or hang.
+    os._exit(0)
+
+
+def _restore_environment(order: Frame) -> None:
+    """Our import path came by PYTHONPATH; programs that the tool starts should see the worker's own."""
+    if order["python_path"] is None:
+        os.environ.pop("PYTHONPATH", None)
+    else:
+        os.environ["PYTHONPATH"] = order["python_path"]
+
+
+def _load(module: str, function: str) -> ToolDefinition:
+    found: Any = importlib.import_module(module)
+    for name in function.split("."):
+        found = getattr(found, name)
+    return getattr(found, ATTRIBUTE)
+
+
+def _in_event_loop(connection: socket.socket, definition: ToolDefinition, work: Work, jobs: Jobs) -> None:
+    try:
+        asyncio.run(_converse(connection, definition, work, jobs))
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    jobs.put(None)
+
+
+async def _converse(connection: socket.socket, definition: ToolDefinition, work: Work, jobs: Jobs) -> None:
+    reader, writer = await asyncio.open_connection(sock=connection)
+
+    def send(frame: Frame) -> None:
+        writer.write(encoded(frame))
+
+    port = RemotePort(send)
+    # The worker counts the grace, and kills.
+    around = Surroundings(port, start=jobs.put, grace_seconds=None)
+    run = asyncio.ensure_future(reported(definition, call_here(definition, work, around)))
+    listener = asyncio.ensure_future(_listen(reader, port, run))
+    await asyncio.wait({run})
+    listener.cancel()
+    send({"done": _outcome(run)})
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+
+async def _listen(reader: asyncio.StreamReader, port: RemotePort, run: asyncio.Future[Any]) -> None:
+    while (frame := await read_frame(reader)) is not None:
+        if "cancel" in frame:
+            run.cancel()
+        else:
+            port.settle(frame)
+    os.killpg(0, signal.SIGKILL)  # the worker is gone: nobody wants this any more
+
+
+def _outcome(run: asyncio.Future[Frame]) -> Frame:
+    try:
+        return {"value": run.result()}
+    except (Exception, asyncio.CancelledError) as error:
+        return failed(error)
+
+
+if __name__ == "__main__":
+    main()
