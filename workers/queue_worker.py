@@ -76,8 +76,8 @@ class QueueWorker(Worker):
         self.in_progress_timeout_s = PICK_SECONDS
         self.sem = asyncio.BoundedSemaphore(UNLIMITED)
 
-    @property  # pyright: ignore[reportIncompatibleVariableOverride]
-    def job_counter(self) -> int:
+    @property
+    def job_counter(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._slots.used
 
     @job_counter.setter

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,8 @@ from tasks_server.bus import ResourceUpdated, Signal, TaskLogged, TaskProgressed
 from tasks_server.elicitation import missing_capability
 from tasks_server.errors import RpcError, StaleTransition
 from tasks_server.lifecycle.announce import Announcer
-from tasks_server.lifecycle.claims import Claims, Held
+from tasks_server.lifecycle.claims import Asked, Claims, Held, Question
+from tasks_server.store.batch import Batch
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.task import Door, Progress, Task
 from workers.port import StoredArtifact
@@ -71,6 +73,8 @@ class Session:
         self._publish_catalog = publish_catalog
         self._on_stop: Callable[[], object] | None = None
         self._asked = 0
+        # Questions that a tool puts side by side become visible side by side: one commit holds them all.
+        self._questions: Batch[Question, Asked] = Batch(partial(claims.ask, self.held))
         self._unanswered: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._unwritten_progress: Progress | None = None
         self._unwritten_message: str | None = None
@@ -133,7 +137,8 @@ class Session:
                 {"requiredCapabilities": missing},
             )
         self._asked += 1
-        asked = await self._fenced(self._claims.ask(self.held, key or f"question-{self._asked}", request))
+        question = Question(key or f"question-{self._asked}", request)
+        asked = await self._fenced(self._questions.submit(question))
         if asked.response is not None:
             return asked.response
         return await self._wait_for_answer(asked.key)

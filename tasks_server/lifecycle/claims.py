@@ -1,4 +1,4 @@
-"""The status changes that a worker causes, each fenced by the attempt and the lease it claimed. Guard → commit → publish."""
+"""The status changes that a worker causes, each fenced by the attempt and the lease it claimed."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ class Standing:
 
     held: Held
     cancel_requested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question as the tool puts it. ordinal names it on every run of the tool; request is the wire object."""
+
+    ordinal: str
+    request: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,41 +109,41 @@ class Claims:
             rows = [event(held.task_id, now, EventKind.LOG, line) for line in lines]
             await connection.execute(requests_sql.insert_events(), rows)
 
-    async def ask(self, held: Held, ordinal: str, request: dict[str, Any]) -> Asked:
-        """Put a question, unless this very question has been put before: then its key and answer come back.
+    async def ask(self, held: Held, questions: Sequence[Question]) -> Sequence[Asked]:
+        """Put questions, all at once, except those that have been put before: their keys and answers come back.
 
         A different question under the same ordinal replaces the old one, under a new key.
         """
         async with self._database.transaction() as connection:
             await self._guarded(connection, held, claims_sql.lock_if_held(*self._fence(held)), "asked")
-            asked = await self._find_or_insert(connection, held, ordinal, encode_text(request))
-            if asked.response is None:
+            asked = [await self._find_or_insert(connection, held, question) for question in questions]
+            unanswered = any(answer.response is None for answer in asked)
+            if unanswered:
                 change = claims_sql.require_input_if_held(*self._fence(held))
                 await self._guarded(connection, held, change, TaskStatus.INPUT_REQUIRED)
-        if asked.response is None:
+        if unanswered:
             await self._announcer.changed(held.task_id)
         return asked
 
-    async def _find_or_insert(
-        self, connection: AsyncConnection, held: Held, ordinal: str, request: str
-    ) -> Asked:
+    async def _find_or_insert(self, connection: AsyncConnection, held: Held, question: Question) -> Asked:
+        request = encode_text(question.request)
         rows = (await connection.execute(reading_sql.questions_of(held.task_id))).all()
         for row in rows:
-            if row.ordinal == ordinal and row.request == request and row.withdrawn_at is None:
+            if row.ordinal == question.ordinal and row.request == request and row.withdrawn_at is None:
                 return Asked(row.key, None if row.response is None else decode_json(row.response))
         for row in rows:
-            if row.ordinal == ordinal:
+            if row.ordinal == question.ordinal:
                 await connection.execute(claims_sql.withdraw_question(held.task_id, row.key))
-        key = _unused_key(ordinal, {row.key for row in rows})
+        key = _unused_key(question.ordinal, {row.key for row in rows})
         now: int = (await connection.execute(terms_sql.clock())).scalar_one()
-        question = {
+        row = {
             "task_id": held.task_id,
             "key": key,
-            "ordinal": ordinal,
+            "ordinal": question.ordinal,
             "request": request,
             "asked_at": now,
         }
-        await connection.execute(requests_sql.insert_questions(), [question])
+        await connection.execute(requests_sql.insert_questions(), [row])
         await _log(connection, held.task_id, now, EventKind.QUESTION, {"key": key})
         return Asked(key, None)
 

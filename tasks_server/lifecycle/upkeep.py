@@ -23,7 +23,6 @@ INTERNAL_ERROR = -32603
 DISPATCH_BATCH = 500
 RESCUE_BATCH = 100
 EXPIRY_BATCH = 200
-EXTEND_WITHIN_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +78,14 @@ class Upkeep:
         return task_from_row(row)
 
     async def extend(self) -> int:
-        """Prolong the time of unfinished tasks before it runs out."""
-        async with self._database.writing() as connection:
-            rows = (await connection.execute(upkeep_sql.extend_unfinished(EXTEND_WITHIN_MS))).all()
-        if rows:
-            await self._announcer.changed(*(row.id for row in rows))
-        return len(rows)
+        """Prolong the time of unfinished tasks before it runs out; end attached calls that were abandoned."""
+        async with self._database.transaction() as connection:
+            abandoned = (await connection.execute(upkeep_sql.cancel_abandoned())).all()
+            extended = (await connection.execute(upkeep_sql.extend_unfinished())).all()
+        changed = [row.id for row in (*abandoned, *extended)]
+        if changed:
+            await self._announcer.changed(*changed)
+        return len(changed)
 
     async def expire(self) -> Removed:
         """Delete finished tasks whose time has passed, with everything that hangs on them."""

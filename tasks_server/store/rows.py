@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks_server.encoding import decode_json, encode_text
+from tasks_server.store.statements.terms import MINIMUM_TTL_MS
 from tasks_server.task import Door, Method, NewTask, Origin, OutcomeKind, Task, TaskStatus
 
 
@@ -21,7 +22,7 @@ def task_from_row(row: Any) -> Task:
         progress=row.progress,
         progress_total=row.progress_total,
         arguments=row.arguments,
-        origin=_origin(row.origin),
+        origin=_origin(row.door, row.origin),
         revision=row.revision,
         attempt=row.attempt,
         retries_used=row.retries_used,
@@ -41,10 +42,10 @@ def task_from_row(row: Any) -> Task:
     )
 
 
-def _origin(text: str) -> Origin:
+def _origin(door: str, text: str) -> Origin:
     fields: dict[str, Any] = decode_json(text)
     return Origin(
-        door=Door(fields["door"]),
+        door=Door(door),
         protocol_version=fields["protocolVersion"],
         capabilities=fields["capabilities"],
         log_level=fields.get("logLevel"),
@@ -53,7 +54,6 @@ def _origin(text: str) -> Origin:
 
 def origin_as_text(origin: Origin) -> str:
     fields: dict[str, Any] = {
-        "door": origin.door,
         "protocolVersion": origin.protocol_version,
         "capabilities": origin.capabilities,
     }
@@ -62,8 +62,14 @@ def origin_as_text(origin: Origin) -> str:
     return encode_text(fields)
 
 
+def first_ttl_ms(new: NewTask) -> int | None:
+    """The time a task is given when it is created; what it really is kept for counts from its end."""
+    return None if new.retention_ms is None else max(new.retention_ms, MINIMUM_TTL_MS)
+
+
 def row_of_new_task(new: NewTask, now: int, next_dispatch_at: int) -> dict[str, Any]:
     """The first revision of a task: working, waiting, and due for its first announcement."""
+    ttl_ms = first_ttl_ms(new)
     return {
         "id": new.id,
         "owner": new.owner,
@@ -71,6 +77,7 @@ def row_of_new_task(new: NewTask, now: int, next_dispatch_at: int) -> dict[str, 
         "name": new.name,
         "queue": new.queue,
         "arguments": new.arguments,
+        "door": new.origin.door,
         "origin": origin_as_text(new.origin),
         "status": TaskStatus.WORKING,
         "status_message": new.status_message,
@@ -83,9 +90,9 @@ def row_of_new_task(new: NewTask, now: int, next_dispatch_at: int) -> dict[str, 
         "next_dispatch_at": next_dispatch_at,
         "dispatch_count": 0,
         "run_timeout_ms": new.run_timeout_ms,
-        "ttl_ms": new.retention_ms,
+        "ttl_ms": ttl_ms,
         "retention_ms": new.retention_ms,
-        "expires_at": None if new.retention_ms is None else now + new.retention_ms,
+        "expires_at": None if ttl_ms is None else now + ttl_ms,
         "poll_interval_ms": new.poll_interval_ms,
     }
 
@@ -112,7 +119,7 @@ def new_task_as_read(new: NewTask, now: int) -> Task:
         updated_at=now,
         started_at=None,
         finished_at=None,
-        ttl_ms=new.retention_ms,
+        ttl_ms=first_ttl_ms(new),
         poll_interval_ms=new.poll_interval_ms,
         run_timeout_ms=new.run_timeout_ms,
         lease_worker=None,

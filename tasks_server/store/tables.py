@@ -95,6 +95,7 @@ class TaskRow(SQLModel, table=True):
     name: str = Field(sa_column=_text())
     queue: str = Field(sa_column=_text())
     arguments: str = Field(sa_column=_text())
+    door: str = Field(sa_column=_text())
     origin: str = Field(sa_column=_text())
     status: str = Field(sa_column=_text())
     status_message: str | None = Field(sa_column=_optional_text())

@@ -83,7 +83,7 @@ def require_input_if_held(task_id: str, attempt: int, worker: str) -> Update:
     """working → input_required, with the question inserted in the same transaction."""
     return (
         update(TASK)
-        .where(_held(task_id, attempt, worker), t.cancel_requested_at.is_(None))
+        .where(_held(task_id, attempt, worker))
         .values(status=TaskStatus.INPUT_REQUIRED, **CHANGED)
         .returning(t.revision)
     )

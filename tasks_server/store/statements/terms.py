@@ -26,6 +26,8 @@ IS_OUTSTANDING = and_(q.response.is_(None), q.withdrawn_at.is_(None))
 # A waiting task that nobody claimed is announced again after this, doubled each time up to the cap.
 REDISPATCH_AFTER_MS = 2_000
 REDISPATCH_AT_MOST_MS = 60_000
+# An unfinished task always shows at least this much time left, and gets more before half of it has passed.
+MINIMUM_TTL_MS = 60_000
 
 CHANGED: dict[str, Any] = {"revision": t.revision + 1, "updated_at": now_ms()}
 UNLEASED: dict[str, Any] = {"lease_worker": None, "lease_until": None}

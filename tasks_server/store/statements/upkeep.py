@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Delete, Update, and_, case, delete, select, update
+from sqlalchemy import ColumnElement, Delete, Update, and_, case, delete, or_, select, update
 
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.terms import (
     CHANGED,
     IS_OPEN,
+    MINIMUM_TTL_MS,
     REDISPATCH_AFTER_MS,
     REDISPATCH_AT_MOST_MS,
     UNLEASED,
@@ -18,7 +19,7 @@ from tasks_server.store.statements.terms import (
     t,
 )
 from tasks_server.store.tables import ARTIFACT, TASK
-from tasks_server.task import OutcomeKind, TaskStatus
+from tasks_server.task import Door, OutcomeKind, TaskStatus
 
 
 def tasks_to_dispatch(limit: int) -> Selection:
@@ -114,15 +115,33 @@ def finish_if_lease_expired(
     )
 
 
-def extend_unfinished(within_ms: int) -> Update:
+# An attached call whose question nobody came back to answer, and nobody else can: its caller has no handle.
+IS_ABANDONED = and_(
+    t.door == Door.ATTACHED,
+    t.status == TaskStatus.INPUT_REQUIRED,
+    t.lease_worker.is_(None),
+    t.expires_at <= now_ms(),
+)
+
+
+def cancel_abandoned() -> Update:
+    """→ cancelled, for attached calls that were left at a question for their whole time."""
+    values = {**finished(OutcomeKind.CANCELLED, None), "status_message": "Its question was never answered"}
+    return update(TASK).where(IS_ABANDONED).values(**values).returning(t.id)
+
+
+def extend_unfinished() -> Update:
     """Unfinished work does not expire: its time is prolonged before it runs out."""
+    kept = case((t.retention_ms < MINIMUM_TTL_MS, MINIMUM_TTL_MS), else_=t.retention_ms)
     return (
         update(TASK)
-        .where(t.expires_at < now_ms() + within_ms, t.finished_at.is_(None), t.retention_ms.is_not(None))
-        .values(
-            ttl_ms=now_ms() - t.created_at + t.retention_ms, expires_at=now_ms() + t.retention_ms, **CHANGED
+        .where(
+            t.expires_at < now_ms() + MINIMUM_TTL_MS // 2,
+            t.finished_at.is_(None),
+            or_(t.door != Door.ATTACHED, t.status != TaskStatus.INPUT_REQUIRED),
         )
-        .returning(t.id, t.revision)
+        .values(ttl_ms=now_ms() - t.created_at + kept, expires_at=now_ms() + kept, **CHANGED)
+        .returning(t.id)
     )
 
 

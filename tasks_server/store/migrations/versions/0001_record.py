@@ -54,6 +54,7 @@ def _create_task() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("queue", sa.Text, nullable=False),
         sa.Column("arguments", sa.Text, nullable=False),
+        sa.Column("door", sa.Text, nullable=False),
         sa.Column("origin", sa.Text, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("status_message", sa.Text),
