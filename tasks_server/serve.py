@@ -39,6 +39,7 @@ class HttpServer(uvicorn.Server):
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
             )
         )
+        self._app = app
         self._listener = listener
 
     async def run_until_stopped(self) -> None:
@@ -46,7 +47,8 @@ class HttpServer(uvicorn.Server):
         await self.serve(sockets=[self._listener])
 
     def stop(self) -> None:
-        # sse-starlette ends its streams when it sees this call.
+        """Stop accepting. Open streams are told at once, and by this call sse-starlette hears of it too."""
+        self._app.state.mcp.ring()
         self.handle_exit(signal.SIGTERM, None)
 
     @contextlib.contextmanager

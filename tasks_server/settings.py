@@ -16,9 +16,7 @@ LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 class Settings(BaseSettings):
     """Everything an operator can set. `docs/operations.md` has the table; a test keeps the two in step."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="TASKS_", env_ignore_empty=True, frozen=True, extra="ignore"
-    )
+    model_config = SettingsConfigDict(env_prefix="TASKS_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     database_url: str = Field(
         default="",
@@ -57,6 +55,11 @@ class Settings(BaseSettings):
         default=2.0,
         ge=0,
         description="How long a question may hold its worker slot before the task is parked.",
+    )
+    shutdown_grace_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="How long a worker that is told to stop lets short work finish before it hands it back.",
     )
     tool_absence_seconds: float = Field(
         default=3600.0,

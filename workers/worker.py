@@ -34,7 +34,6 @@ from workers.session import Stop
 log = logging.getLogger(__name__)
 
 DEFAULT_CONCURRENCY = 10
-GRACE_SECONDS = 10.0
 STOP_SECONDS = 8.0
 
 
@@ -74,6 +73,7 @@ class Worker:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self._registry = registry
         self._concurrency = concurrency
+        self._grace_seconds = settings.shutdown_grace_seconds
         self._bus = bus
         self._roster = Roster(database)
         queue = TaskQueue(redis)
@@ -161,7 +161,7 @@ class Worker:
         await self._bus.publish(CatalogChanged())
         if self._runner.sessions:
             log.info("worker %s is leaving; %d tasks are still running", self.id, len(self._runner.sessions))
-        await self._queues.until_idle(GRACE_SECONDS)
+        await self._queues.until_idle(self._grace_seconds)
         for session in list(self._runner.sessions.values()):
             session.stop(Stop.SHUTDOWN)
         await self._queues.until_idle(STOP_SECONDS)

@@ -12,6 +12,9 @@ from sqlalchemy import URL
 
 from tasks_server.errors import ConfigurationError
 
+# Somebody at a terminal has pressed Ctrl-C and waits; handing work back loses none of it.
+SHUTDOWN_GRACE_SECONDS = 2.0
+
 
 class DataDirectory:
     """A directory that is made, private to its user, when it does not exist.
@@ -37,7 +40,7 @@ class DataDirectory:
         return self.path / "valkey"
 
     def settings(self) -> dict[str, str]:
-        """Settings that keep everything in here, by field, as the environment would hold them."""
+        """Settings for somebody who has set none, by field, as the environment would hold them."""
         database = URL.create("sqlite+aiosqlite", database=str(self.path / "tasks.db"))
         roots = [str(root) for root in readable_roots(Path.cwd(), Path.home())]
         return {
@@ -45,6 +48,7 @@ class DataDirectory:
             "secret_key": self.secret_key,
             "artifact_dir": str(self.path / "artifacts"),
             "file_roots": json.dumps(roots),
+            "shutdown_grace_seconds": str(SHUTDOWN_GRACE_SECONDS),
         }
 
     def _secret_key(self) -> str:

