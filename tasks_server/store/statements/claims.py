@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Delete, Insert, Update, and_, case, delete
 
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.terms import (
+    ATTACHED_ANSWER_MS,
     CHANGED,
     IS_OPEN,
     IS_OUTSTANDING,
@@ -19,7 +20,7 @@ from tasks_server.store.statements.terms import (
     t,
 )
 from tasks_server.store.tables import ARTIFACT, CHECKPOINT, INPUT_REQUEST, TASK
-from tasks_server.task import OutcomeKind, TaskStatus
+from tasks_server.task import Door, OutcomeKind, TaskStatus
 
 
 def _held(task_id: str, attempt: int, worker: str) -> ColumnElement[bool]:
@@ -80,11 +81,19 @@ def lock_if_held(task_id: str, attempt: int, worker: str) -> Update:
 
 
 def require_input_if_held(task_id: str, attempt: int, worker: str) -> Update:
-    """working → input_required, with the question inserted in the same transaction."""
+    """working → input_required, with the question inserted in the same transaction.
+
+    An attached call gets as long for its answer as its caller's requestState lives; a handle is extended.
+    """
+    answerable_until = now_ms() + ATTACHED_ANSWER_MS
     return (
         update(TASK)
         .where(_held(task_id, attempt, worker))
-        .values(status=TaskStatus.INPUT_REQUIRED, **CHANGED)
+        .values(
+            status=TaskStatus.INPUT_REQUIRED,
+            expires_at=case((t.door == Door.ATTACHED, answerable_until), else_=t.expires_at),
+            **CHANGED,
+        )
         .returning(t.revision)
     )
 
