@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import signal
 import socket
@@ -18,6 +19,8 @@ from tasks_server.app import build_app
 from tasks_server.errors import ConfigurationError
 from tasks_server.event_loop import on_stop_signals
 from tasks_server.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 # A client that does not read its stream must not keep the process from ending.
 SHUTDOWN_GRACE_SECONDS = 5
@@ -66,6 +69,7 @@ async def serve(settings: Settings) -> None:
     async with app.router.lifespan_context(app):
         server = HttpServer(app, listener)
         serving = asyncio.create_task(server.run_until_stopped())
+        logger.info("serving %s/mcp", url_of(listener))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         server.stop()
