@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from workers.tools.datasets.engine import Engine
 from workers.tools.datasets.report import Bin, Histogram
 
-TARGET_BINS = 20
+MAX_BINS = 30
 MAX_TIME_BINS = 40
-LONG_TAIL = 10
+LONG_TAIL = 5
 """A range is cut when it is this many times as long as the distance between the 5th and 95th percentile."""
 
 
@@ -47,7 +47,7 @@ def number_histogram(engine: Engine, value: str, spread: Spread, whole: bool) ->
     if low == high:
         (count,) = engine.row(f"SELECT count({value}) FROM data")  # noqa: S608
         return Histogram(bin="0", bins=[Bin(start=_plain(low, whole), end=_plain(low, whole), count=count)])
-    width = _width((high - low) / TARGET_BINS, whole)
+    width = _width((high - low) / MAX_BINS, whole)
     start = math.floor(low / width) * width
     # Integers: the bars are [0, 1), [1, 2), …, so the last one must begin at the highest value.
     number = max(1, math.floor((high - start) / width) + 1 if whole else math.ceil((high - start) / width))
