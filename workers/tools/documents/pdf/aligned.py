@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from workers.tools.documents.pdf.lines import LEADER, Line, Segment
+from workers.tools.documents.pdf.lines import BULLET, LEADER, Line, Segment
 
 COLUMN_GAP_EM = 0.6
 MAX_ROW_GAP_EM = 3.2
@@ -15,6 +16,7 @@ WRAP_GAP_EM = 1.45
 MAX_WRAPPED_LINES = 3
 MIN_ROWS_OF_TWO_COLUMNS = 3
 LOOSE = 1.3
+LIST_MARK = re.compile(r"^(\W{1,3}|\W?(\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.):]*)$")
 
 
 @dataclass(slots=True)
@@ -65,8 +67,8 @@ def _run(lines: Sequence[Line], first: int) -> int | None:
 
 
 def _may_be_row(line: Line) -> bool:
-    """Code keeps its own alignment, and lines with leaders are a table of contents."""
-    return not line.is_mono and not LEADER.search(line.text)
+    """Code keeps its own alignment, lines with leaders are a table of contents, bullets make a list."""
+    return not line.is_mono and not LEADER.search(line.text) and not BULLET.match(line.words[0].text)
 
 
 def _wraps(line: Line, above: Line, run: Sequence[Line]) -> bool:
@@ -107,12 +109,11 @@ def _columns(segments: Sequence[Segment]) -> list[tuple[float, float]]:
 
 
 def _is_filled(run: Sequence[Line], columns: Sequence[tuple[float, float]]) -> bool:
-    """Not a bullet list, nor a few scattered words: most rows fill half of the columns or more."""
+    """Not a list, nor a few scattered words: most rows fill half of the columns or more."""
     rows = [line for line in run if len(line.segments) > 1]
     if sum(len(line.segments) for line in rows) < 0.5 * len(columns) * len(rows):
         return False
-    firsts = [line.segments[0].text for line in rows]
-    return not all(len(text) <= 3 and not text.isalnum() for text in firsts)
+    return len(columns) > 2 or not all(LIST_MARK.match(line.segments[0].text) for line in rows)
 
 
 def _rows(run: Sequence[Line], columns: Sequence[tuple[float, float]]) -> list[list[list[Segment]]]:

@@ -10,11 +10,10 @@ from statistics import median
 
 from workers.tools.documents import markdown
 from workers.tools.documents.pdf import aligned, inline
-from workers.tools.documents.pdf.lines import LEADER, Line, Segment, to_lines, to_segments
+from workers.tools.documents.pdf.lines import BULLET, LEADER, Line, Segment, to_lines, to_segments
 from workers.tools.documents.pdf.page import SOFT_HYPHEN, Style, Word
 from workers.tools.documents.pdf.survey import Survey, normalise
 
-BULLET = re.compile(r"^[•◦▪▫■□●○‣⁃∙·✓➢❖*–—-]$")
 NUMBER = re.compile(r"^(\d{1,3}[.)]|\(\d{1,3}\)|[a-zA-Z][.)]|\([a-z]{1,4}\)|[ivx]{1,5}[.)])$")
 SENTENCE_END = (".", "!", "?", ":", ".”", '."', ".)", "。")
 HARD_BREAK = "\\\n"
@@ -89,6 +88,7 @@ class _Column:
         self.leading = median(usual) if usual else 1.2 * survey.body_size
         # A margin far from where most lines start is that of a list or a centred title.
         self.list_indents: list[float] = []
+        self.counted = 0
 
     def take(self, index: int, end: int) -> tuple[int, Block | None]:
         """The block that starts at this line, and the line after it."""
@@ -178,24 +178,32 @@ class _Column:
 
     def marker(self, line: Line) -> str:
         """What a list item starts with, "•" for any bullet, or nothing."""
-        first = line.words[0].text
-        if len(line.words) > 1 and BULLET.match(first):
+        first, *rest = line.words
+        if not rest:
+            return ""
+        if BULLET.match(first.text):
             return "•"
-        return first if len(line.words) > 1 and NUMBER.match(first) else ""
+        if NUMBER.match(first.text):
+            return first.text
+        # A bare number is one only if it is set apart and counts on: else it belongs to the sentence.
+        is_apart = rest[0].x0 - first.x1 > 0.7 * line.size and len(line.segments) <= 2
+        return first.text if is_apart and first.text in ("1", str(self.counted + 1)) else ""
 
     def take_item(self, index: int, end: int) -> tuple[int, Block]:
         line = self.lines[index]
         mark = self.marker(line)
-        text_x = line.words[1].x0
+        # The bullet of an outer list may stand before that of the inner one, on the same line.
+        self.counted = int(mark) if mark.isdigit() else 0
+        own = next(n for n, word in enumerate(line.words) if mark != "•" or not BULLET.match(word.text))
+        words = line.words[max(1, own) :]
         last = index
-        while last + 1 < end and self.continues_item(last + 1, text_x, line, end):
+        while last + 1 < end and self.continues_item(last + 1, words[0].x0, line, end):
             last += 1
-        words = [line.words[1:], *(other.words for other in self.lines[index + 1 : last + 1])]
-        text = inline.render(words, self.survey.compounds)
-        depth = self.depth(line.x0)
-        return last + 1, Block(
-            "  " * depth * (1 if mark == "•" else 2) + f"{_list_mark(mark)} {text}", is_item=True
-        )
+        lines = [words, *(other.words for other in self.lines[index + 1 : last + 1])]
+        text = inline.render(lines, self.survey.compounds)
+        depth = self.depth(line.words[max(0, own - 1)].x0)
+        indent = "  " * depth * (1 if mark == "•" else 2)
+        return last + 1, Block(f"{indent}{_list_mark(mark)} {text}", is_item=True)
 
     def continues_item(self, index: int, text_x: float, first: Line, end: int) -> bool:
         line = self.lines[index]

@@ -14,6 +14,7 @@ SEGMENT_GAP_EM = 1.15
 BASELINE_EM = 0.35
 RAISED_SIZE = 0.87
 RAISED_BY_EM = 0.12
+BULLET = re.compile(r"^[•◦▪▫■□●○‣⁃∙·✓➢❖*–—-]$")  # noqa: RUF001
 # The dots that lead from a title to its page number.
 LEADER = re.compile(r"(\s*[.·…]){4,}\s*")
 

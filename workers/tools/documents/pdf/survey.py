@@ -98,14 +98,28 @@ def normalise(text: str) -> str:
 
 def edges_of(page: PageContent, lines: Sequence[Line], index: int) -> frozenset[Edge]:
     """What may be running headers and footers: the outermost lines of the page."""
-    outer = [*lines[:EDGE_LINES], *lines[-EDGE_LINES:]]
-    return frozenset(key for line in outer for key in edge_keys(line, page, index))
+    count = len(lines)
+    outer = {*range(min(EDGE_LINES, count)), *range(max(0, count - EDGE_LINES), count)}
+    return frozenset(
+        key for n in outer if not _is_in_table(lines, n) for key in edge_keys(lines[n], page, index)
+    )
 
 
 def repeated(edges: Mapping[int, frozenset[Edge]]) -> frozenset[Edge]:
-    """The edges that return on several pages."""
+    """The edges that return on several pages; of two pages, on both."""
     seen = Counter(edge for page_edges in edges.values() for edge in page_edges)
-    return frozenset(edge for edge, count in seen.items() if count >= MIN_REPEATS)
+    needed = MIN_REPEATS if len(edges) > 2 else 2
+    return frozenset(edge for edge, count in seen.items() if count >= needed)
+
+
+def _is_in_table(lines: Sequence[Line], index: int) -> bool:
+    """A row of a table, whose header may well return on every page: a neighbour is in parts as well."""
+    line = lines[index]
+    neighbours = [lines[n] for n in (index - 1, index + 1) if 0 <= n < len(lines)]
+    return len(line.segments) > 1 and any(
+        len(other.segments) > 1 and abs(other.baseline - line.baseline) < 3 * line.size
+        for other in neighbours
+    )
 
 
 def edge_keys(line: Line, page: PageContent, index: int) -> frozenset[Edge]:
