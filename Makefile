@@ -11,12 +11,13 @@ SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_in
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	if "$$python" -c '$(SUPPORTED)' 2>/dev/null; then command -v "$$python"; break; fi; done)
 
-.PHONY: help demo test conformance lint format lock clean
+.PHONY: help demo test conformance clients lint format lock clean
 
 help:
 	@echo "make demo          watch a document being converted (FILE=path takes your own)"
 	@echo "make test          run the tests, on SQLite and on PostgreSQL (ARGS='-k name' goes to pytest)"
 	@echo "make conformance   run the official MCP conformance suite"
+	@echo "make clients       drive the server with clients that need environments of their own"
 	@echo "make lint          ruff, pyright, import-linter, and a look at what is committed"
 	@echo "make format        let ruff rewrite the sources"
 	@echo "make lock          renew requirements.lock (ARGS=--upgrade takes new versions)"
@@ -30,6 +31,9 @@ test: $(INSTALLED)
 
 conformance: $(SUITE_INSTALLED)
 	$(BIN)/python -m tests.conformance.run $(ARGS)
+
+clients: $(INSTALLED)
+	$(BIN)/python -m tests.clients.run
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -47,9 +51,13 @@ lock: $(INSTALLED)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
 		--generate-hashes --custom-compile-command "make lock" $(ARGS) \
 		--output-file requirements.lock pyproject.toml
+	for client in tests/clients/*/; do test -f $$client/requirements.in || continue; \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+			--custom-compile-command "make lock" $(ARGS) \
+			--output-file $$client/requirements.lock $$client/requirements.in; done
 
 clean:
-	rm -rf $(VENV) $(SUITE) demo-results
+	rm -rf $(VENV) $(SUITE) .clients demo-results
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.14 was found; name one with PYTHON=…" >&2; exit 1; }

@@ -26,6 +26,11 @@ from tasks_server.protocol.jsonrpc import (
 )
 
 
+# ext-tasks asks clients to mirror the task id, and clients in the field do not (the base protocol's list of
+# methods that need Mcp-Name has no tasks/*). Nothing here is routed by it, so only a false one is refused.
+TASK_ID = "taskId"
+
+
 def read_meta(request: Request, served: Mapping[str, Dialect]) -> dict[str, Any]:
     """The request's `_meta`, with its two required fields present."""
     value = request.params.get("_meta")
@@ -47,6 +52,8 @@ def check_headers(headers: Headers, request: Request, version: str, name_sources
     mirrored.check_mirrored(headers, mirrored.PROTOCOL_VERSION, version)
     mirrored.check_mirrored(headers, mirrored.METHOD, request.method)
     source = name_sources.get(request.method)
+    if source == TASK_ID and headers.get(mirrored.NAME) is None:
+        return
     if source is not None:
         mirrored.check_name(headers, source, request.params.get(source))
 
