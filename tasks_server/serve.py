@@ -19,8 +19,11 @@ from tasks_server.app import build_app
 from tasks_server.errors import ConfigurationError
 from tasks_server.event_loop import on_stop_signals
 from tasks_server.settings import Settings
+from tasks_server.startup import check_database
 
 logger = logging.getLogger(__name__)
+
+log = logging.getLogger(__name__)
 
 # A client that does not read its stream must not keep the process from ending.
 SHUTDOWN_GRACE_SECONDS = 5
@@ -62,18 +65,20 @@ class HttpServer(uvicorn.Server):
 
 async def serve(settings: Settings) -> None:
     """`tasks-server serve`: until SIGINT, SIGTERM or SIGHUP."""
-    listener = listen(settings.host, settings.port)
     stop = asyncio.Event()
     on_stop_signals(stop.set, lambda: os._exit(INTERRUPTED))
+    await check_database(settings.database_url)
     app = build_app(settings)
-    async with app.router.lifespan_context(app):
-        server = HttpServer(app, listener)
-        serving = asyncio.create_task(server.run_until_stopped())
-        logger.info("serving %s/mcp", url_of(listener))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-        server.stop()
-        await serving
+    with listen(settings.host, settings.port) as listener:
+        async with app.router.lifespan_context(app):
+            server = HttpServer(app, listener)
+            serving = asyncio.create_task(server.run_until_stopped())
+            stopping = asyncio.create_task(stop.wait())
+            log.info("Listening on %s", url_of(listener))
+            await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            server.stop()
+            await serving
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -44,10 +44,10 @@ async def dev(options: DevOptions) -> int:
     on_stop_signals(stop.set, _end_at_once)
     os.umask(0o077)
     given = Settings.read(**options.overrides)
-    listener = listen(given.host, given.port)
-    data = DataDirectory(options.data_directory)
-    _put_into_environment(data.settings(), given)
     async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listen(given.host, given.port))
+        data = DataDirectory(options.data_directory)
+        _put_into_environment(data.settings(), given)
         if not given.redis_url:
             os.environ["TASKS_REDIS_URL"] = await stack.enter_async_context(embedded_valkey(data.valkey))
         settings = Settings.read(**options.overrides)

