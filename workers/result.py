@@ -6,7 +6,6 @@ import base64
 import dataclasses
 import json
 import logging
-import typing
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Generic, TypeVar, cast, get_args, get_origin
 
@@ -59,9 +58,8 @@ def structured_type(returns: Any) -> Any:
     kind = cast("type[Any]", origin)
     if issubclass(kind, Artifact) or is_wire_class(kind):
         return None
-    # First, because checkers believe that they know the rest after the others.
-    shaped = typing.is_typeddict(kind) or dataclasses.is_dataclass(kind)
-    return returns if shaped or issubclass(kind, BaseModel | Mapping) else None
+    # A TypedDict is a dict, and so a Mapping.
+    return returns if dataclasses.is_dataclass(kind) or issubclass(kind, BaseModel | Mapping) else None
 
 
 def tool_result(value: Any, returns: TypeAdapter[Any] | None, output_schema: JsonSchema | None) -> Wire:

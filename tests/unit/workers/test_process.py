@@ -1,0 +1,209 @@
+"""Tools in a process of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks_server.errors import RpcError
+from tasks_server.task import Method
+from tests.support.processes import all_gone
+from tests.support.waiting import wait_until
+from tests.unit.workers import process_tools as tools
+from tests.unit.workers.recording_port import RecordingPort
+from workers.definition import ATTRIBUTE
+from workers.execution import Work, perform, process
+from workers.execution.calling import Surroundings
+from workers.execution.limits import MEMORY_CAN_BE_LIMITED
+from workers.registry import Registry
+
+
+def accepted(**content: Any) -> dict[str, Any]:
+    return {"action": "accept", "content": content}
+
+
+async def run(
+    function: Callable[..., Any], port: RecordingPort | None = None, answers: Any = None, **arguments: Any
+) -> Any:
+    registry = Registry.load(["tests.unit.workers.process_tools"])
+    work = Work(Method.CALL_TOOL, function.__name__, arguments, "task-1", 2, answers or {})
+    return await perform(work, registry, port or RecordingPort())
+
+
+async def text_of(function: Callable[..., Any], **arguments: Any) -> str:
+    result = await run(function, **arguments)
+    assert result["isError"] is True
+    return result["content"][0]["text"]
+
+
+async def started(function: Callable[..., Any], port: RecordingPort, **arguments: Any) -> asyncio.Task[Any]:
+    """A run that has reported a status."""
+    running = asyncio.create_task(run(function, port, **arguments))
+    await wait_until(lambda: port.statuses or running.done(), 20, describing="the tool's beginning")
+    assert port.statuses, running.result()
+    return running
+
+
+async def cancelled(running: asyncio.Task[Any]) -> None:
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_every_verb_works_from_a_process() -> None:
+    port = RecordingPort({"go": accepted(confirm=True)})
+    result = await run(tools.convert, port, source="abc")
+    assert result["isError"] is False, result
+    assert result["structuredContent"]["pages"] == 3
+    assert result["content"][1]["uri"] == "artifact://task/a.md"
+    assert port.steps == {"count": 3}
+    assert port.progress == [(1, 3, "begun")]
+    assert port.statuses == ["converting"]
+    assert port.lines == [("info", {"source": "abc"}, None)]
+    assert (port.announced, port.times_published) == (["note://x"], 1)
+    assert port.files == {"a.md": b"True"}
+
+
+async def test_a_remembered_step_is_not_taken_again_in_the_next_process() -> None:
+    port = RecordingPort({"go": accepted(confirm=True)})
+    port.steps["count"] = 99
+    assert (await run(tools.convert, port, source="abc"))["structuredContent"]["pages"] == 99
+
+
+async def test_an_async_tool_asks_several_questions_at_once_from_its_process() -> None:
+    port = RecordingPort()
+    answers = {"sure": accepted(confirm=True)}
+    running = asyncio.create_task(run(tools.convert_asynchronously, port, answers))
+    await wait_until(lambda: len(port.questions) == 2, 20, describing="both questions")
+    port.answer("second", confirm=False)
+    port.answer("first", confirm=True)
+    assert (await running)["content"][0]["text"] == "True True False"
+
+
+async def test_a_process_is_the_tools_own_and_leaves_nothing(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    seen = (await run(tools.describe))["structuredContent"]
+    assert seen["parent"] == os.getpid()
+    assert seen["group"] == seen["pid"]
+    assert seen["main_thread"] is True
+    assert seen["attempt"] == 2
+    assert seen["python_path"] == "unset"
+    assert not Path(seen["scratch"]).exists()
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "printed by the tool" in captured.err
+    assert "INFO tool: logged by the tool" in captured.err
+
+
+async def test_a_fault_of_the_worker_reaches_the_tool() -> None:
+    port = RecordingPort({"go": accepted(confirm=True)})
+    port.fault = RpcError(-32021, "Missing required client capability", {"requiredCapabilities": {}})
+    with pytest.raises(RpcError) as raised:
+        await run(tools.convert, port, source="abc")
+    assert raised.value.as_object()["data"] == {"requiredCapabilities": {}}
+    port.fault = ValueError("disk full")
+    result = await run(tools.convert, port, source="abc")
+    assert result["content"][0]["text"] == "RuntimeError: ValueError: disk full"
+
+
+async def test_wrong_arguments_are_told_by_the_process_too() -> None:
+    assert await text_of(tools.convert, sauce="x") == (
+        "Invalid arguments. source: Field required; sauce: Extra inputs are not permitted"
+    )
+
+
+async def test_errors_keep_their_kind_across_the_pipe() -> None:
+    assert await text_of(tools.die, how="tool error") == "read this"
+    with pytest.raises(RpcError) as raised:
+        await run(tools.die, how="rpc error")
+    assert raised.value.as_object() == {"code": -32050, "message": "refused", "data": {"why": "rpc error"}}
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [("exit", "ended with exit code 7"), ("segfault", "killed by SIGSEGV"), ("kill", "killed by SIGKILL")],
+)
+async def test_a_process_that_dies_is_an_error_result(how: str, said: str) -> None:
+    assert await text_of(tools.die, how=how) == f"The tool's process {was(said)} before it returned a result."
+
+
+def was(said: str) -> str:
+    return f"was {said}" if said.startswith("killed") else said
+
+
+@pytest.mark.skipif(not MEMORY_CAN_BE_LIMITED, reason="this platform cannot limit memory")
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (tools.hoard, {"at_once": True}),
+        (tools.hoard, {"at_once": False}),
+        (tools.hoard_asynchronously, {}),
+    ],
+)
+async def test_a_memory_limit_is_named_when_it_is_hit(
+    function: Callable[..., Any], arguments: dict[str, Any]
+) -> None:
+    assert await text_of(function, **arguments) == "The tool exceeded its memory limit of 256 MiB."
+
+
+async def test_a_death_that_may_come_of_the_memory_limit_says_so() -> None:
+    assert await text_of(tools.abort) == (
+        "The tool's process was killed by SIGABRT before it returned a result. "
+        "It may have exceeded its memory limit of 256 MiB."
+    )
+
+
+async def test_a_program_that_a_tool_leaves_running_is_ended() -> None:
+    port = RecordingPort()
+    result = await run(tools.leave_behind, port)
+    assert result["content"][0]["text"] == "done"
+    await all_gone([int(port.statuses[0])])
+
+
+async def test_a_cancelled_process_is_told_and_may_clean_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEFT_BY", str(tmp_path / "left"))
+    port = RecordingPort()
+    running = await started(tools.wait_obediently, port)
+    await cancelled(running)
+    assert (tmp_path / "left").read_text() == "cancelled=True"
+    assert port.progress == []
+    await all_gone([int(port.statuses[0])], 0)
+
+
+async def test_a_process_that_waits_for_an_answer_is_stopped() -> None:
+    port = RecordingPort()
+    running = await started(tools.wait_for_answer, port)
+    await wait_until(lambda: port.questions, describing="the question")
+    await cancelled(running)
+    await all_gone([int(port.statuses[0])], 0)
+
+
+async def test_a_process_cancelled_before_it_is_up_ends() -> None:
+    running = asyncio.create_task(run(tools.wait_for_answer))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await cancelled(running)
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+async def test_a_process_that_does_not_leave_is_killed_with_all_it_started(
+    deaf: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "EXIT_SECONDS", 0.2)
+    port = RecordingPort()
+    definition = getattr(tools.wait_stubbornly, ATTRIBUTE)
+    work = Work(Method.CALL_TOOL, "wait_stubbornly", {"deaf": deaf}, "t", 1)
+    around = Surroundings(port, grace_seconds=0.1)
+    running = asyncio.create_task(process.call_in_process(definition, work, around))
+    await wait_until(lambda: port.statuses, 20, describing="the tool's beginning")
+    await cancelled(running)
+    await all_gone([int(pid) for pid in port.statuses[0].split()])
