@@ -18,6 +18,7 @@ help:
 	@echo "make test          run the tests, on SQLite and on PostgreSQL (ARGS='-k name' goes to pytest)"
 	@echo "make conformance   run the official MCP conformance suite"
 	@echo "make clients       drive the server with clients that need environments of their own"
+	@echo "make clients       let other clients use a running server, each in its own environment"
 	@echo "make lint          ruff, pyright, import-linter, and a look at what is committed"
 	@echo "make format        let ruff rewrite the sources"
 	@echo "make lock          renew requirements.lock (ARGS=--upgrade takes new versions)"
@@ -31,6 +32,9 @@ test: $(INSTALLED)
 
 conformance: $(SUITE_INSTALLED)
 	$(BIN)/python -m tests.conformance.run $(ARGS)
+
+clients: $(INSTALLED)
+	$(BIN)/python -m tests.clients.run
 
 clients: $(INSTALLED)
 	$(BIN)/python -m tests.clients.run
