@@ -1,0 +1,83 @@
+"""The console script: quick to help, and the same options wherever they lead."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from tasks_server.__main__ import parser
+from tasks_server.logs import JsonLines, TextLines
+
+HEAVY = {"sqlalchemy", "starlette", "uvicorn", "pydantic", "redis", "alembic", "asyncio"}
+LOADED_BY_HELP = """
+import sys
+from tasks_server.__main__ import main
+sys.argv = ["tasks-server", "--help"]
+try:
+    main()
+finally:
+    print("LOADED", *sys.modules)
+"""
+
+
+def test_help_loads_nothing_heavy():
+    run = subprocess.run(
+        [sys.executable, "-c", LOADED_BY_HELP], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert "dev" in run.stdout
+    loaded = run.stdout.partition("LOADED")[2].split()
+    assert HEAVY.isdisjoint(loaded)
+
+
+def test_the_server_imports_no_worker_code_to_serve():
+    script = "import sys, tasks_server.embedded.dev, tasks_server.serve; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert [name for name in run.stdout.split() if name.partition(".")[0] == "workers"] == []
+
+
+@pytest.mark.parametrize(
+    "line", ["", "dev --concurrency 0", "serve --port many", "worker --no-such", "explode"]
+)
+def test_a_misspelt_command_ends_with_2(line: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as exit_:
+        parser().parse_args(line.split())
+    assert exit_.value.code == 2
+    assert "tasks-server" in capsys.readouterr().err
+
+
+def record(message: str = "%s is back", *values: object, **extra: object) -> logging.LogRecord:
+    line = logging.LogRecord("tasks_server.bus", logging.WARNING, __file__, 1, message, values, None)
+    vars(line).update(extra)
+    return line
+
+
+def test_a_line_for_people_names_the_process():
+    assert TextLines("worker").format(record("%s is back", "Redis"))[8:] == " warning worker: Redis is back"
+
+
+def test_a_line_for_machines_is_one_object_with_what_the_event_carries():
+    line = JsonLines("server").format(record("%s is\nback", "Redis", task_id="abc"))
+    assert "\n" not in line
+    found = json.loads(line)
+    assert found.pop("at").endswith("Z")
+    assert found == {
+        "level": "warning",
+        "process": "server",
+        "logger": "tasks_server.bus",
+        "message": "Redis is\nback",
+        "task_id": "abc",
+    }
+
+
+def test_a_line_for_machines_holds_the_exception():
+    with pytest.raises(ZeroDivisionError) as caught:
+        divmod(1, 0)
+    line = record("it broke")
+    line.exc_info = (caught.type, caught.value, caught.tb)
+    assert "ZeroDivisionError" in json.loads(JsonLines("server").format(line))["exception"]
