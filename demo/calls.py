@@ -42,8 +42,12 @@ class Calls:
             self._bar.finish("failed" if result.is_error else "completed")
         seconds = time.monotonic() - started
         self._screen.line(f"{seconds:.1f} s, {self._snapshots} snapshots pushed by the server")
+        has_files = any(isinstance(block, types.ResourceLink) for block in result.content)
         for block in result.content:
-            await self._show(client, name, block)
+            if not (
+                has_files and isinstance(block, types.ImageContent)
+            ):  # then it is only a preview of a file
+                await self._show(client, name, block)
         return not result.is_error
 
     def observe(self, task: DetailedTask) -> None:

@@ -64,7 +64,7 @@ def observe(light: Light) -> Iterator[Observation]:
         wind = max(0.0, chance.gammavariate(2.2, 2.4) * (0.7 + light.exposure) + 1.8 * season)
         air = 9.5 - 6.5 * season + chance.gauss(0, 2.2)
         fog = chance.random() < max(0.02, 0.11 - 0.07 * season - 0.008 * wind)
-        clear = chance.lognormvariate(2.9, 0.45)
+        clear = min(60.0, chance.lognormvariate(2.9, 0.45))
         visibility = None if chance.random() < 0.03 else round(clear * (0.06 if fog else 1.0), 1)
         yield Observation(
             date(YEAR, 1, 1) + timedelta(days=number),
