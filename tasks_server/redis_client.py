@@ -30,7 +30,7 @@ UNAVAILABLE = (RedisError, OSError, TimeoutError)
 def connect(url: str) -> ArqRedis:
     """A client for short commands: each is tried again through an outage of about a second, then fails."""
     retry: Any = Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=4)
-    return ArqRedis(
+    client = ArqRedis(
         _pool(
             url,
             COMMAND_TIMEOUT_SECONDS,
@@ -40,11 +40,13 @@ def connect(url: str) -> ArqRedis:
         job_serializer=encode_json,
         job_deserializer=decode_json,
     )
+    client.auto_close_connection_pool = True
+    return client
 
 
 def connect_blocking(url: str) -> Redis:
     """A client for one long read (XREAD BLOCK, pub/sub); its user reconnects by itself."""
-    return Redis(connection_pool=_pool(url, BLOCK_SECONDS + COMMAND_TIMEOUT_SECONDS))
+    return Redis.from_pool(_pool(url, BLOCK_SECONDS + COMMAND_TIMEOUT_SECONDS))
 
 
 def _pool(url: str, timeout: float, **options: Any) -> ConnectionPool:
@@ -54,9 +56,9 @@ def _pool(url: str, timeout: float, **options: Any) -> ConnectionPool:
         )
     if not url.startswith("unix:"):
         options |= {"socket_connect_timeout": CONNECT_TIMEOUT_SECONDS, "socket_keepalive": True}
+    # redis-py leaves the signature partly untyped.
+    make_pool = cast("Any", ConnectionPool).from_url
     try:
-        return ConnectionPool.from_url(
-            url, socket_timeout=timeout, max_connections=MAX_CONNECTIONS, **options
-        )
+        return make_pool(url, socket_timeout=timeout, max_connections=MAX_CONNECTIONS, **options)
     except ValueError as error:
         raise ConfigurationError(f"TASKS_REDIS_URL: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -29,7 +30,13 @@ class TaskService:
     async def submit_and_watch(self, new: NewTask) -> AsyncGenerator[Watch]:
         """Submit a task and follow it with live signals, of which none is missed."""
         async with self._watchers.register(new.owner, [new.id], signals=True) as watch:
-            watch.admit([await self.submit(new)])
+            creating = asyncio.ensure_future(self.submit(new))
+            try:
+                watch.admit([await asyncio.shield(creating)])
+            except asyncio.CancelledError:
+                # The row may be on its way; whoever cancelled us must find it there to cancel it.
+                await asyncio.wait([creating])
+                raise
             yield watch
 
     async def get(self, owner: str, task_id: str) -> Task:

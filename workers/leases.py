@@ -58,7 +58,7 @@ class Leases:
     async def _renew(self, running: dict[str, Session]) -> None:
         if not running:
             return
-        leases = {lease.held: lease for lease in await self._claims.renew()}
+        leases = {lease.held: lease for lease in await self._claims.renew(list(running))}
         for session in running.values():
             lease = leases.get(session.held)
             if lease is not None and lease.cancel_requested:

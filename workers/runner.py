@@ -22,7 +22,7 @@ from workers.errors import NotOffered
 from workers.execution.perform import perform
 from workers.execution.work import Work
 from workers.registry import Registry
-from workers.session import Session, Stop
+from workers.session import Session, Stop, recordable
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Runner:
         task = session.task
         work = asyncio.create_task(self._work(session), name=f"task {task.id}")
         session.when_stopped(work.cancel)
-        writer = asyncio.create_task(session.write_reports())
+        writer = asyncio.create_task(session.write_reports(), name=f"reports of {task.id}")
         try:
             timeout = None if task.run_timeout_ms is None else task.run_timeout_ms / 1000
             done, _ = await asyncio.wait([work], timeout=timeout)
@@ -198,15 +198,26 @@ def _fence(session: Session) -> tuple[str, int]:
 
 
 def _outcome(work: asyncio.Task[dict[str, Any]], stopped: Stop | None, task: Task) -> Outcome | None:
-    if work.cancelled():
+    """A tool that was stopped may end in any way; only what it achieved nevertheless counts as its result."""
+    if work.cancelled() or stopped in {Stop.PARKED, Stop.LOST}:
         return _outcome_of_stop(stopped, task)
     error = work.exception()
+    if stopped is not None and (error is not None or work.result().get("isError")):
+        return _outcome_of_stop(stopped, task)
     if error is None:
-        return Outcome(OutcomeKind.RESULT, encode_text(work.result()))
+        return _result(work.result(), task)
     if isinstance(error, RpcError):
-        return Outcome(OutcomeKind.RPC_ERROR, encode_text(error.as_object()), error.message)
+        return _failure(error.message, error)
     log.error("task %s: %s %s failed", task.id, task.method, task.name, exc_info=error)
     return _failure(f"The worker failed while running {task.name}: {type(error).__name__}: {error}")
+
+
+def _result(value: dict[str, Any], task: Task) -> Outcome:
+    try:
+        return Outcome(OutcomeKind.RESULT, encode_text(value))
+    except (TypeError, ValueError) as error:
+        log.exception("task %s: the result of %s is not JSON", task.id, task.name)
+        return _failure(f"The result of {task.name} cannot be written as JSON: {error}")
 
 
 def _outcome_of_stop(stopped: Stop | None, task: Task) -> Outcome | None:
@@ -221,5 +232,12 @@ def _outcome_of_stop(stopped: Stop | None, task: Task) -> Outcome | None:
             return _failure(f"{task.name} cancelled itself")
 
 
-def _failure(message: str) -> Outcome:
-    return Outcome(OutcomeKind.RPC_ERROR, encode_text({"code": INTERNAL_ERROR, "message": message}), message)
+def _failure(message: str, error: RpcError | None = None) -> Outcome:
+    """An error that is always recordable: what the tool made of it may not be."""
+    message = recordable(message)
+    described = RpcError(INTERNAL_ERROR, message) if error is None else error
+    try:
+        encoded = encode_text(described.as_object())
+    except (TypeError, ValueError):
+        encoded = encode_text({"code": described.code, "message": message})
+    return Outcome(OutcomeKind.RPC_ERROR, encoded, message)

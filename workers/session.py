@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 MISSING_CLIENT_CAPABILITY = -32021
 # The record gets at most this many progress writes per second and task; live signals carry every one.
 WRITE_PAUSE_SECONDS = 0.25
+MESSAGE_LENGTH = 2_000
 SEVERITY = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 
@@ -112,12 +113,12 @@ class Session:
         total = None if total is None else float(total)
         self.progress = self._unwritten_progress = Progress(progress, total, message)
         if message is not None:
-            self.message = self._unwritten_message = message
+            message = self.message = self._unwritten_message = recordable(message)
         self._something_unwritten.set()
         await self._signal_to_attached(TaskProgressed(self.task.id, progress, total, message))
 
     async def report_status(self, message: str) -> None:
-        self.message = self._unwritten_message = message
+        self.message = self._unwritten_message = recordable(message)
         self._something_unwritten.set()
 
     async def log(self, level: str, data: Any, logger: str | None) -> None:
@@ -221,3 +222,9 @@ class Session:
     async def _signal_to_attached(self, signal: Signal) -> None:
         if self.task.origin.door is Door.ATTACHED:
             await self._announcer.signal(signal)
+
+
+def recordable(message: str) -> str:
+    """A message as every database and every client can take it: valid Unicode, no NUL, of sensible length."""
+    clean = message.replace("\0", "").encode(errors="replace").decode()
+    return clean if len(clean) <= MESSAGE_LENGTH else clean[: MESSAGE_LENGTH - 1] + "…"

@@ -74,10 +74,11 @@ class Claims:
         await self._announcer.changed(task_id)
         return task_from_row(row)
 
-    async def renew(self) -> Sequence[Standing]:
-        """Prolong every lease of this worker in one statement. What is missing from the answer has been lost."""
+    async def renew(self, task_ids: Sequence[str]) -> Sequence[Standing]:
+        """Prolong these leases in one statement. What is missing from the answer has been lost."""
+        renewal = claims_sql.renew_leases(self.worker_id, task_ids, self._lease_ms)
         async with self._database.writing() as connection:
-            rows = (await connection.execute(claims_sql.renew_leases(self.worker_id, self._lease_ms))).all()
+            rows = (await connection.execute(renewal)).all()
         return [Standing(Held(row.id, row.attempt), row.cancel_requested_at is not None) for row in rows]
 
     async def look(self, held: Held) -> Standing | None:

@@ -63,7 +63,6 @@ TASK_CHECKS = {
 TASK_PARTIAL_INDEXES = {
     "task_waiting": "next_dispatch_at",
     "task_lease": "lease_until",
-    "task_lease_worker": "lease_worker",
     "task_expiry": "expires_at",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, Insert, Update, and_, case, delete, func, insert, select, update
@@ -51,11 +52,11 @@ def claim_if_waiting(task_id: str, attempt: int, worker: str, lease_ms: int) -> 
     )
 
 
-def renew_leases(worker: str, lease_ms: int) -> Update:
-    """Prolong everything this worker holds; what it believes to hold but gets no row for, it has lost."""
+def renew_leases(worker: str, ids: Sequence[str], lease_ms: int) -> Update:
+    """Prolong what this worker runs; what it believes to hold but gets no row for, it has lost."""
     return (
         update(TASK)
-        .where(t.lease_worker == worker, IS_OPEN)
+        .where(t.id.in_(ids), t.lease_worker == worker, IS_OPEN)
         .values(lease_until=now_ms() + lease_ms)
         .returning(t.id, t.attempt, t.cancel_requested_at)
     )

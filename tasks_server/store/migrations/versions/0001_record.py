@@ -85,7 +85,6 @@ def _create_task() -> None:
     for name, column in (
         ("task_waiting", "next_dispatch_at"),
         ("task_lease", "lease_until"),
-        ("task_lease_worker", "lease_worker"),
         ("task_expiry", "expires_at"),
     ):
         where = sa.text(f"{column} IS NOT NULL")
