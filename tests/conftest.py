@@ -66,10 +66,10 @@ def sqlite_url(sqlite_databases: SqliteDatabases, tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgresql_url(postgres_databases: PostgresDatabases) -> Iterator[str]:
-    """A migrated PostgreSQL database of the test's own."""
+    """A migrated PostgreSQL database of the test's own. Change its rows, not its shape."""
     url = postgres_databases.create()
     yield url
-    postgres_databases.drop(url)
+    postgres_databases.take_back(url)
 
 
 @pytest.fixture(params=DATABASES)
