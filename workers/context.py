@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from inspect import isawaitable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
@@ -166,8 +168,9 @@ class TaskContext:
         self, name: str, content: bytes | str | Path, mime_type: str | None = None
     ) -> Artifact:
         """Store a file under this task. mime_type is guessed from the name unless given."""
-        with as_file(content) as path:
-            kind = mime_type or guess_mime_type(name, content)
+        kind = mime_type or guess_mime_type(name, content)
+        with ExitStack() as stack:
+            path = await in_thread(partial(stack.enter_context, as_file(content)))
             return Artifact.of(await self._port.save_artifact(name, path, kind))
 
     async def announce_resource(self, uri: str) -> None:

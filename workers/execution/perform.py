@@ -10,7 +10,7 @@ from tasks_server.errors import RpcError
 from tasks_server.task import Method
 from workers.daemon_thread import in_thread
 from workers.definition import Complete, PromptDefinition, ResourceDefinition, ToolDefinition
-from workers.errors import INVALID_PARAMS, Declined, TaskCancelled, ToolError
+from workers.errors import INVALID_PARAMS, Declined, ResourceNotFound, TaskCancelled, ToolError
 from workers.execution.calling import Surroundings, call
 from workers.execution.process import call_in_process
 from workers.execution.work import Work
@@ -89,7 +89,10 @@ async def get_prompt(definition: PromptDefinition, work: Work, around: Surroundi
 async def read_resource(
     definition: ResourceDefinition, variables: Mapping[str, str], work: Work, around: Surroundings
 ) -> Wire:
-    values = _bound(definition, variables)
+    try:
+        values = _bound(definition, variables)
+    except RpcError as error:
+        raise ResourceNotFound(work.name) from error  # no such resource has values like these
     try:
         value = await call(definition, values, work, around)
         return resource_result(value, work.name, definition.mime_type)

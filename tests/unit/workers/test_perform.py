@@ -543,7 +543,7 @@ async def test_a_resource_is_read_with_the_variables_of_its_uri() -> None:
 async def test_a_resource_that_is_not_there_is_an_invalid_request(uri: str) -> None:
     with pytest.raises(RpcError) as raised:
         await request(Method.READ_RESOURCE, uri)
-    assert raised.value.code == -32602
+    assert (raised.value.code, raised.value.data) == (-32602, {"uri": uri})
 
 
 async def test_completions_come_from_prompts_and_templates() -> None:
