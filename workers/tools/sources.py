@@ -169,8 +169,15 @@ def _find_under_roots(path: str, roots: tuple[Path, ...]) -> tuple[Path, Path]:
             f"{path!r} is outside the directories open to tools ({', '.join(map(str, roots))}). Move the "
             "file there, or ask the operator to add its directory to TASKS_FILE_ROOTS."
         )
-    existing = [found for found in inside if (found[0] / found[1]).exists()]
-    return (existing or inside)[0]
+    # A project keeps its secrets in such files (.env, .git, .ssh), and so does this server (.tasks-server).
+    visible = [found for found in inside if not any(part.startswith(".") for part in found[1].parts)]
+    if not visible:
+        raise SourceRefused(
+            f"{path!r} is hidden: tools open nothing whose name, or whose directory's name, starts with a dot. "
+            "Copy the file to another name, or ask the operator to add its directory to TASKS_FILE_ROOTS."
+        )
+    existing = [found for found in visible if (found[0] / found[1]).exists()]
+    return (existing or visible)[0]
 
 
 def _open_regular_file(root: Path, inner: Path) -> BinaryIO:
