@@ -95,7 +95,7 @@ def _rejected(engine: Engine) -> RejectedRows | None:
     if not count:
         return None
     examples = engine.rows(
-        "SELECT line, any_value(error_message ORDER BY error_type <> 'CAST', error_message), "
+        "SELECT line, any_value(error_message ORDER BY error_type = 'CAST', error_message), "
         "any_value(left(csv_line, 120)) FROM reject_errors GROUP BY line ORDER BY line LIMIT ?",
         [EXAMPLES],
     )

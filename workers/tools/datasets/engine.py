@@ -74,7 +74,8 @@ class Engine:
     def cancel(self) -> None:
         """Stop what is running now, from any thread; it raises TaskCancelled where it was started."""
         self._cancelled = True
-        self.connection.interrupt()
+        with contextlib.suppress(duckdb.Error):  # it is closed already
+            self.connection.interrupt()
 
     def check_cancelled(self) -> None:
         """Raises TaskCancelled once `cancel` was called; for work that is not the engine's own."""

@@ -88,10 +88,15 @@ class ProfileSummary(BaseModel):
     notes: list[str] = []
 
 
-class DatasetProfile(ProfileSummary):
-    """A dataset, column by column."""
+class FullProfile(ProfileSummary):
+    """A dataset, column by column: what the JSON file holds."""
 
     column_profiles: list[ColumnProfile]
+
+
+class DatasetProfile(FullProfile):
+    """A dataset, column by column, with the files that were made of it."""
+
     chart: Artifact = Field(description="The distributions as a PNG image.")
     profile: Artifact = Field(description="This profile as JSON, with the histograms of all columns.")
 

@@ -13,13 +13,15 @@ from pathlib import Path
 import python_calamine
 from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-from workers.tools.datasets.cells import Cell, Column, find_columns, find_header, without_blank_rows
+from workers.tools.datasets.cells import Batch, converted, find_columns, find_header, without_blank_rows
 from workers.tools.datasets.engine import Engine, OnPercent, quoted
 from workers.tools.datasets.loaded import Loaded
 from workers.tools.datasets.refusal import DatasetRefused
 from workers.tools.datasets.worksheet_size import refuse_oversized_sheets
 
 ROWS_PER_BATCH = 5_000
+HEADER_ROWS = 20
+"""Among so many first rows the header is looked for."""
 
 
 def load_workbook(
@@ -34,21 +36,29 @@ def load_workbook(
     with _opened(path) as workbook:
         names = _worksheets(workbook)
         chosen = _choose(workbook, names, sheet)
+        others = [name for name in names if name != chosen.name]
         loaded = Loaded()
-        _load_sheet(engine, _sheet(workbook, chosen), "data", on_percent)
-        others = [name for name in names if name != chosen]
+        if not _load_sheet(engine, chosen, "data", on_percent):
+            raise DatasetRefused(f"The sheet {chosen.name!r} is empty. Other sheets: {_listed(others)}.")
         if others:
-            loaded.notes.append(
-                f"`data` is the sheet {chosen!r}. Other sheets: {', '.join(map(repr, others))}."
-            )
+            loaded.notes.append(f"`data` is the sheet {chosen.name!r}. Other sheets: {_listed(others)}.")
         if every_sheet and sheet is None:
-            if chosen.casefold() != "data":
-                engine.rows(f"CREATE VIEW {quoted(chosen)} AS SELECT * FROM data")  # noqa: S608
-                loaded.tables.append(chosen)
-            for name in others:
-                if name.casefold() != "data" and _load_sheet(engine, _sheet(workbook, name), name):
-                    loaded.tables.append(name)
+            loaded.tables += _load_others(engine, workbook, chosen.name, others)
         return loaded
+
+
+def _load_others(engine: Engine, workbook: CalamineWorkbook, chosen: str, others: list[str]) -> list[str]:
+    """The names under which there are tables now, beside `data`. SQL's names ignore case."""
+    tables: list[str] = []
+    for name in [chosen, *others]:
+        if name.casefold() == "data":
+            continue
+        if name == chosen:
+            engine.rows(f"CREATE VIEW {quoted(name)} AS SELECT * FROM data")  # noqa: S608
+        elif not _load_sheet(engine, _sheet(workbook, name), name):
+            continue
+        tables.append(name)
+    return tables
 
 
 def _opened(path: Path) -> CalamineWorkbook:
@@ -69,16 +79,21 @@ def _worksheets(workbook: CalamineWorkbook) -> list[str]:
     return [sheet.name for sheet in sheets]
 
 
-def _choose(workbook: CalamineWorkbook, names: list[str], wanted: str | None) -> str:
+def _choose(workbook: CalamineWorkbook, names: list[str], wanted: str | None) -> CalamineSheet:
     if wanted is None:
         for name in names:
-            if _sheet(workbook, name).height:
-                return name
+            sheet = _sheet(workbook, name)
+            if sheet.height:
+                return sheet
         raise DatasetRefused("The workbook is empty: no worksheet has a value in it.")
     for name in names:
         if name.casefold() == wanted.casefold():
-            return name
-    raise DatasetRefused(f"There is no sheet {wanted!r}. The workbook has {', '.join(map(repr, names))}.")
+            return _sheet(workbook, name)
+    raise DatasetRefused(f"There is no sheet {wanted!r}. The workbook has {_listed(names)}.")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(repr, names)) or "none"
 
 
 def _sheet(workbook: CalamineWorkbook, name: str) -> CalamineSheet:
@@ -92,26 +107,23 @@ def _load_sheet(
     engine: Engine, sheet: CalamineSheet, table: str, on_percent: OnPercent = lambda _: None
 ) -> bool:
     """False when the sheet has nothing in it. Read twice: for the columns' types, then for the rows."""
-    header = find_header(islice(without_blank_rows(sheet.iter_rows()), 20))
+    header = find_header(islice(without_blank_rows(sheet.iter_rows()), HEADER_ROWS))
     if header is None:
         return False
-    columns = find_columns(header, _body(sheet, header.skip))
+    columns = find_columns(header, _batches(engine, sheet, header.skip))
     declared = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in columns)
     engine.rows(f"CREATE TABLE {quoted(table)} ({declared})")
-    rows = _body(sheet, header.skip)
     done = 0
-    while batch := [_converted(row, columns) for row in islice(rows, ROWS_PER_BATCH)]:
+    for batch in _batches(engine, sheet, header.skip):
         with engine.connection.appender(quoted(table)) as appender:
-            appender.append_rows(batch)
+            appender.append_rows(converted(batch, columns))
         done += len(batch)
-        engine.check_cancelled()
         on_percent(min(100.0 * done / sheet.height, 100.0))
     return True
 
 
-def _body(sheet: CalamineSheet, skip: int) -> Iterator[list[Cell]]:
-    return islice(without_blank_rows(sheet.iter_rows()), skip, None)
-
-
-def _converted(row: list[Cell], columns: list[Column]) -> list[object]:
-    return [column.convert(row[column.index]) for column in columns]
+def _batches(engine: Engine, sheet: CalamineSheet, skip: int) -> Iterator[Batch]:
+    rows = islice(without_blank_rows(sheet.iter_rows()), skip, None)
+    while batch := list(islice(rows, ROWS_PER_BATCH)):
+        engine.check_cancelled()
+        yield batch
