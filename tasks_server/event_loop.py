@@ -14,6 +14,8 @@ except ImportError:  # there is none for this platform
 
 T = TypeVar("T")
 
+SAME_WISH_SECONDS = 0.5
+
 
 def run_event_loop(main: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run`, on uvloop where it is installed."""
@@ -22,8 +24,22 @@ def run_event_loop(main: Coroutine[Any, Any, T]) -> T:
 
 
 def on_stop_signals(first: Callable[[], Any], again: Callable[[], Any]) -> None:
-    """Call `first` on the first SIGINT, SIGTERM or SIGHUP of this process, and `again` on every later one."""
-    calls = iter([first])
+    """Call `first` on the first SIGINT, SIGTERM or SIGHUP of this process, and `again` on later ones.
+
+    What comes within half a second is the same wish: programs that start others like to pass a signal on that
+    the terminal has sent already. A SIGHUP that was ignored from the start (nohup) stays so.
+    """
     loop = asyncio.get_running_loop()
+    first_at: float | None = None
+
+    def handle() -> None:
+        nonlocal first_at
+        if first_at is None:
+            first_at = loop.time()
+            first()
+        elif loop.time() - first_at > SAME_WISH_SECONDS:
+            again()
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, lambda: next(calls, again)())
+        if not (number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN):
+            loop.add_signal_handler(number, handle)

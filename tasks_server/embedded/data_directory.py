@@ -42,7 +42,7 @@ class DataDirectory:
     def settings(self) -> dict[str, str]:
         """Settings for somebody who has set none, by field, as the environment would hold them."""
         database = URL.create("sqlite+aiosqlite", database=str(self.path / "tasks.db"))
-        roots = [str(root) for root in readable_roots(Path.cwd(), Path.home())]
+        roots = [str(root) for root in readable_roots(Path.cwd(), home_directory())]
         return {
             "database_url": database.render_as_string(),
             "secret_key": self.secret_key,
@@ -62,6 +62,14 @@ class DataDirectory:
                 os.link(draft, path)
             draft.unlink()
         return path.read_text().strip()
+
+
+def home_directory() -> Path:
+    """The user's, or the root directory for a user (of a container, say) that has none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
 
 
 def readable_roots(working_directory: Path, home: Path) -> list[Path]:
