@@ -17,7 +17,6 @@ help:
 	@echo "make demo          watch a document being converted (FILE=path takes your own)"
 	@echo "make test          run the tests, on SQLite and on PostgreSQL (ARGS='-k name' goes to pytest)"
 	@echo "make conformance   run the official MCP conformance suite"
-	@echo "make clients       drive the server with clients that need environments of their own"
 	@echo "make clients       let other clients use a running server, each in its own environment"
 	@echo "make lint          ruff, pyright, import-linter, and a look at what is committed"
 	@echo "make format        let ruff rewrite the sources"
@@ -32,9 +31,6 @@ test: $(INSTALLED)
 
 conformance: $(SUITE_INSTALLED)
 	$(BIN)/python -m tests.conformance.run $(ARGS)
-
-clients: $(INSTALLED)
-	$(BIN)/python -m tests.clients.run
 
 clients: $(INSTALLED)
 	$(BIN)/python -m tests.clients.run
