@@ -51,7 +51,7 @@ class HtmlDocument:
         root = self._soup.body or self._soup
         main = [tag for tag in root.find_all("main") if not tag.has_attr("hidden")]
         notes: list[str] = []
-        if len(main) == 1 and len(main[0].get_text()) < 0.95 * len(root.get_text()):
+        if len(main) == 1 and len(main[0].get_text(strip=True)) < len(root.get_text(strip=True)):
             root = main[0]
             notes.append(
                 "Only the page's main part was converted; menus and the like around it were left out."
@@ -139,7 +139,12 @@ class _Converter(MarkdownConverter):
         target = self._target(source) if urlsplit(source).scheme in ("http", "https", "") else ""
         if target and self._base_url:
             return f"!{markdown.link(alt, target)}"
-        return f"[Image: {alt}]" if alt else ""
+        return f"[Image: {alt}] " if alt else ""
+
+    def convert_br(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+        if parent_tags & {"td", "th"}:
+            return "<br>"
+        return str(super().convert_br(el, text, parent_tags))
 
     def convert_pre(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         if not text.strip() or "_inline" in parent_tags:

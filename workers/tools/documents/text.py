@@ -41,7 +41,9 @@ def decode(content: bytes) -> tuple[str, str] | None:
     best = from_bytes(content[:SAMPLE_BYTES]).best()
     if best is None:
         return None
-    return _checked(content.decode(best.encoding, "replace"), best.encoding)
+    # Of the encodings that fit equally well, the one that most files without a declaration are in.
+    encoding = "cp1252" if "cp1252" in best.could_be_from_charset else best.encoding
+    return _checked(content.decode(encoding, "replace"), encoding)
 
 
 def _checked(text: str, encoding: str) -> tuple[str, str] | None:

@@ -101,8 +101,8 @@ class XlsxDocument:
             )
         if missing:
             notes.append(
-                f"{missing:,} formulas in sheet {name!r} have no stored result and are shown as formulas. Open "
-                "and save the file in a spreadsheet program to have them calculated."
+                f"Formulas without a stored result are shown as formulas ({missing:,} in sheet {name!r}). Open and "
+                "save the file in a spreadsheet program to have them calculated."
             )
         return rows
 

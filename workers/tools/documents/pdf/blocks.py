@@ -283,14 +283,29 @@ class _Column:
         )
 
     def is_broken_off(self, index: int) -> bool:
-        """Whether the line above ends where no typesetter would break: in an address, a verse, a listing.
-
-        Measured against the neighbours with the same left edge, because a quotation may be set narrower.
-        """
+        """Whether the line above ends where no typesetter would break: in an address, a verse, a listing."""
         above = self.lines[index - 1]
-        near = self.lines[max(0, index - 4) : index + 4]
-        right = max(line.x1 for line in near if abs(line.x0 - above.x0) < 2 * line.size)
+        if above.text.endswith((SOFT_HYPHEN, "-")):
+            return False
+        right = self.right_edge(index)
         return self.spare_room(index, above.x0, right) > max(4 * above.size, 0.2 * (right - above.x0))
+
+    def right_edge(self, index: int) -> float:
+        """Where the lines around end: at an edge of their own if most of them reach it, else the column's.
+
+        A quotation or the text beside a picture is set narrower than the column.
+        """
+        first = last = index
+        while first > max(0, index - 4) and self.gap(first) <= PARAGRAPH_GAP * self.leading:
+            first -= 1
+        while (
+            last + 1 < min(len(self.lines), index + 5) and self.gap(last + 1) <= PARAGRAPH_GAP * self.leading
+        ):
+            last += 1
+        near = self.lines[first : last + 1]
+        left, right = min(line.x0 for line in near), max(line.x1 for line in near)
+        reaching = sum(right - line.x1 < 0.15 * (right - left) for line in near)
+        return right if len(near) > 3 and reaching > len(near) / 2 else self.right
 
     def spare_room(self, index: int, left: float, right: float) -> float:
         """What would have been left of the line above if this line's first word had been put there as well."""

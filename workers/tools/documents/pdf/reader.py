@@ -45,7 +45,7 @@ LIGATURE_EM = 1.2
 MAX_RULE_THICKNESS = 2.5
 MIN_RULE_LENGTH = 5.0
 MAX_PATHS = 4000
-MAX_LINKS = 2000
+MAX_LINKS = 500
 
 Box = tuple[float, float, float, float]
 
@@ -113,8 +113,8 @@ def read_page(document: pdfium.PdfDocument, index: int) -> PageContent:
             characters, unmapped = _characters(textpage.raw, upright)
         finally:
             textpage.close()
+        _apply_links(characters, [(upright.box(*box), uri) for box, uri in links if uri])
         words = list(_words(characters))
-        _apply_links(words, [(upright.box(*box), uri) for box, uri in links])
         rules, pictures = _drawings(page, upright)
         share = min(1.0, pictures / max(1.0, upright.width * upright.height))
         return PageContent(upright.width, upright.height, words, rules, share, unmapped)
@@ -255,14 +255,13 @@ def _uri(document: pdfium.PdfDocument, action: Any) -> str:
     return uri if uri.lower().startswith(("http://", "https://", "mailto:", "ftp://", "tel:")) else ""
 
 
-def _apply_links(words: list[Word], links: list[tuple[Box, str]]) -> None:
+def _apply_links(characters: list[_Character], links: list[tuple[Box, str]]) -> None:
+    """By character, because the full stop behind a linked word is not part of the link."""
     for (x0, top, x1, bottom), uri in links:
-        if not uri:
-            continue
-        for word in words:
-            middle = (word.x0 + word.x1) / 2
-            if x0 <= middle <= x1 and top <= (word.top + word.bottom) / 2 <= bottom:
-                word.style = replace(word.style, link=uri)
+        for character in characters:
+            across = (character.x0 + character.x1) / 2
+            if x0 <= across <= x1 and top <= (character.top + character.bottom) / 2 <= bottom:
+                character.style = replace(character.style, link=uri)
 
 
 def _drawings(page: pdfium.PdfPage, upright: _Upright) -> tuple[list[Rule], float]:
