@@ -185,14 +185,17 @@ class Claims:
     async def release(self, held: Held, *, announce: bool = True) -> None:
         """Hand the task back uncharged, for another worker to run; a task that asks is parked instead.
 
-        announce False leaves it to the dispatcher, after a pause.
+        One whose cancellation was asked for ends as cancelled. announce False leaves it to the dispatcher,
+        after a pause.
         """
         async with self._database.transaction() as connection:
-            change = claims_sql.release_if_held(*self._fence(held))
-            row = await self._guarded(connection, held, change, "released")
-            await _log(
-                connection, held.task_id, row.updated_at, EventKind.RELEASED, {"attempt": held.attempt}
-            )
+            row = (await connection.execute(claims_sql.release_if_held(*self._fence(held)))).one_or_none()
+            if row is not None:
+                body = {"attempt": held.attempt}
+                await _log(connection, held.task_id, row.updated_at, EventKind.RELEASED, body)
+        if row is None:
+            await self.finish(held, OutcomeKind.CANCELLED, None, None, "Cancelled")
+            return
         task = task_from_row(row)
         if announce and task.status is TaskStatus.WORKING:
             await self._announcer.waiting([task])

@@ -93,13 +93,17 @@ class ClientRequests:
         Does not say whether the task exists: callers look it up first.
         """
         async with self._database.transaction() as connection:
-            ended = (await connection.execute(requests_sql.cancel_if_unheld(owner, task_id))).one_or_none()
-            if ended is None:
-                asked = (
-                    await connection.execute(requests_sql.request_cancel_if_held(owner, task_id))
-                ).one_or_none()
-                if asked is None:
-                    return
+            # Locked first, so that it cannot be let go of, or taken, between the look and the change.
+            row = (await connection.execute(requests_sql.lock_task_of(owner, task_id))).one_or_none()
+            if row is None:
+                return
+            change = (
+                requests_sql.cancel_if_unheld(owner, task_id)
+                if row.lease_worker is None
+                else requests_sql.request_cancel_if_held(owner, task_id)
+            )
+            if (await connection.execute(change)).one_or_none() is None:
+                return
         await self._announcer.nudged(task_id)
 
 

@@ -52,8 +52,11 @@ TASK_CHECKS = {
     "task_lease_whole": "(lease_worker IS NULL) = (lease_until IS NULL)",
     "task_lease_only_while_open": f"lease_worker IS NULL OR status NOT IN {TERMINAL_SQL}",
     "task_leased_has_started": "lease_worker IS NULL OR started_at IS NOT NULL",
-    "task_dispatch_only_while_waiting": (
-        "next_dispatch_at IS NULL OR (status = 'working' AND lease_worker IS NULL)"
+    "task_dispatch_iff_waiting": (
+        "(next_dispatch_at IS NOT NULL) = (status = 'working' AND lease_worker IS NULL)"
+    ),
+    "task_cancelling_is_held": (
+        f"cancel_requested_at IS NULL OR lease_worker IS NOT NULL OR status IN {TERMINAL_SQL}"
     ),
     "task_counts_not_negative": "attempt >= 0 AND retries_used >= 0 AND dispatch_count >= 0",
 }

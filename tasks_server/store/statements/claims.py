@@ -13,6 +13,7 @@ from tasks_server.store.statements.terms import (
     CHANGED,
     IS_OPEN,
     IS_OUTSTANDING,
+    NOT_CANCELLING,
     REDISPATCH_AFTER_MS,
     UNLEASED,
     Selection,
@@ -37,7 +38,6 @@ def claim_if_waiting(task_id: str, attempt: int, worker: str, lease_ms: int) -> 
             t.attempt == attempt,
             t.status == TaskStatus.WORKING,
             t.lease_worker.is_(None),
-            t.cancel_requested_at.is_(None),
         )
         .values(
             lease_worker=worker,
@@ -103,7 +103,7 @@ def park_if_asking(task_id: str, attempt: int, worker: str) -> Update:
     """Give up slot and lease while a question is open. The next run is a new attempt, and not a retry."""
     return (
         update(TASK)
-        .where(_held(task_id, attempt, worker), t.status == TaskStatus.INPUT_REQUIRED)
+        .where(_held(task_id, attempt, worker), t.status == TaskStatus.INPUT_REQUIRED, NOT_CANCELLING)
         .values(attempt=t.attempt + 1, **UNLEASED)
         .returning(t.attempt)
     )
@@ -125,7 +125,7 @@ def release_if_held(task_id: str, attempt: int, worker: str) -> Update:
     """Hand a task back to the queue uncharged: the worker is shutting down. A question stays open, parked."""
     return (
         update(TASK)
-        .where(_held(task_id, attempt, worker))
+        .where(_held(task_id, attempt, worker), NOT_CANCELLING)
         .values(
             attempt=t.attempt + 1,
             next_dispatch_at=case(

@@ -9,6 +9,7 @@ from tasks_server.store.statements.terms import (
     CHANGED,
     IS_OPEN,
     IS_OUTSTANDING,
+    NOT_CANCELLING,
     REDISPATCH_AFTER_MS,
     finished,
     q,
@@ -92,7 +93,7 @@ def request_cancel_if_held(owner: str, task_id: str) -> Update:
             t.owner == owner,
             IS_OPEN,
             t.lease_worker.is_not(None),
-            t.cancel_requested_at.is_(None),
+            NOT_CANCELLING,
         )
         .values(cancel_requested_at=now_ms(), status_message="Cancelling", **CHANGED)
         .returning(*TASK.c)

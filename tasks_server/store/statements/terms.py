@@ -21,6 +21,9 @@ q = INPUT_REQUEST.c
 
 IS_OPEN = t.status.in_([str(status) for status in sorted(OPEN)])
 NOT_EXPIRED = or_(t.finished_at.is_(None), t.expires_at.is_(None), t.expires_at > now_ms())
+# Only the worker that holds it, or its rescuer, ends a task whose cancellation was asked for: nobody else may
+# let go of it, because nobody would take it up again.
+NOT_CANCELLING = t.cancel_requested_at.is_(None)
 IS_OUTSTANDING = and_(q.response.is_(None), q.withdrawn_at.is_(None))
 
 # A waiting task that nobody claimed is announced again after this, doubled each time up to the cap.

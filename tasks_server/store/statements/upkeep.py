@@ -11,6 +11,7 @@ from tasks_server.store.statements.terms import (
     CHANGED,
     IS_OPEN,
     MINIMUM_TTL_MS,
+    NOT_CANCELLING,
     REDISPATCH_AFTER_MS,
     REDISPATCH_AT_MOST_MS,
     UNLEASED,
@@ -80,7 +81,7 @@ def rescue_if_lease_expired(task_id: str, attempt: int) -> Update:
     """The holder is dead or cut off: the task waits for another worker, as a new attempt that costs a retry."""
     return (
         update(TASK)
-        .where(_lease_expired(task_id, attempt), t.status == TaskStatus.WORKING)
+        .where(_lease_expired(task_id, attempt), t.status == TaskStatus.WORKING, NOT_CANCELLING)
         .values(
             attempt=t.attempt + 1,
             retries_used=t.retries_used + 1,
@@ -97,7 +98,7 @@ def park_if_lease_expired(task_id: str, attempt: int) -> Update:
     """The holder died while its question was open: nothing is lost, the task is parked."""
     return (
         update(TASK)
-        .where(_lease_expired(task_id, attempt), t.status == TaskStatus.INPUT_REQUIRED)
+        .where(_lease_expired(task_id, attempt), t.status == TaskStatus.INPUT_REQUIRED, NOT_CANCELLING)
         .values(attempt=t.attempt + 1, **UNLEASED)
         .returning(*TASK.c)
     )
