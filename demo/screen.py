@@ -82,21 +82,26 @@ class Screen:
             self._bar = None
 
     def ask(self, message: str, schema: dict[str, Any]) -> dict[str, Any]:
-        """Fill in a form (JSON Schema of an elicitation). Never waits where nobody can answer."""
+        """Fill in the required fields of a form (an elicitation's JSON Schema).
+
+        Never waits where nobody can answer.
+        """
         if self._bar:
             self._bar.stop()
         self._console.print(f"  [bold yellow]?[/bold yellow] [bold]The tool asks:[/bold] {escape(message)}")
-        properties: dict[str, dict[str, Any]] = schema.get("properties", {})
-        answers = {name: self._field(name, definition) for name, definition in properties.items()}
+        required: list[str] = schema.get("required", [])
+        answers = {name: self._field(name, schema["properties"][name]) for name in required}
         if self._bar:
             self._bar.start()
         return answers
 
     def _field(self, name: str, definition: dict[str, Any]) -> Any:
-        suggestion = _suggestion(definition)
         label = definition.get("title", name)
+        choices = _choices(definition)
+        suggestion = _suggestion(definition)
         if self._somebody_there:
-            self._console.print(f"    {label} {_choices(definition)}[{suggestion}]: ", end="", markup=False)
+            hint = f" ({', '.join(choices)})" if choices else ""
+            self._console.print(f"    {label}{hint} [{suggestion}]: ", end="", markup=False)
             typed = _read_line(ANSWER_WITHIN_SECONDS)
             if typed is not None:
                 return _converted(typed, definition, suggestion)
@@ -105,18 +110,17 @@ class Screen:
         return suggestion
 
 
-def _choices(definition: dict[str, Any]) -> str:
-    choices = definition.get("enum")
-    return f"({', '.join(choices)}) " if choices else ""
+def _choices(definition: dict[str, Any]) -> list[str]:
+    if "oneOf" in definition:
+        return [choice["const"] for choice in definition["oneOf"]]
+    return definition.get("enum", [])
 
 
 def _suggestion(definition: dict[str, Any]) -> Any:
     if "default" in definition:
         return definition["default"]
-    if choices := definition.get("enum"):
+    if choices := _choices(definition):
         return choices[0]
-    if choices := definition.get("oneOf"):
-        return choices[0]["const"]
     return {"boolean": True, "integer": 1, "number": 1.0}.get(definition.get("type", ""), "demo")
 
 
@@ -140,5 +144,5 @@ def _converted(typed: str, definition: dict[str, Any], suggestion: Any) -> Any:
             return float(typed)
     except ValueError:
         return suggestion
-    choices = definition.get("enum")
+    choices = _choices(definition)
     return typed if not choices or typed in choices else suggestion

@@ -33,7 +33,7 @@ async def running_server(data_dir: Path, file_roots: Iterable[Path]) -> AsyncGen
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tasks_server", "dev", "--port", "0"),
-            *("--data-dir", str(data_dir), "--tools", "demo.tools"),
+            *("--data-dir", str(data_dir)),
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
