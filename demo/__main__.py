@@ -47,8 +47,9 @@ async def run(screen: Screen, own: Path | None) -> bool:
     document, dataset = prepare(screen, own)
     with tempfile.TemporaryDirectory(prefix="tasks-demo-") as data_dir:
         screen.title("tasks-server dev: server, worker, SQLite and Valkey in one command")
+        starting = time.monotonic()
         async with running_server(Path(data_dir), {document.parent, dataset.parent}) as url:
-            screen.line(f"{url} after {time.monotonic() - started:.1f} s")
+            screen.line(f"{url}, ready after {time.monotonic() - starting:.1f} s")
             succeeded = await call_tools(screen, url, document, dataset)
     screen.title("Done")
     screen.line(
