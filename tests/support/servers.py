@@ -164,7 +164,9 @@ class PostgresServer(Server):
 
     def _answers(self) -> bool:
         status = self._data / "postmaster.pid"
-        ready = status.exists() and status.read_text().splitlines()[-1].strip() == "ready"
+        ready = status.exists() and status.read_text().rstrip().endswith(
+            "\nready"
+        )  # it is empty for a moment
         return ready and _connects(self.directory / ".s.PGSQL.5432")
 
     def stop(self, with_signal: signal.Signals = signal.SIGINT) -> None:  # SIGINT: do not wait for clients
