@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 RESTART_PAUSES_SECONDS = (0.1, 0.5, 1.0, 2.0)
 STEADY_SECONDS = 60.0
+PICKING_SECONDS = 2.0
 
 
 class Queues:
@@ -49,6 +50,9 @@ class Queues:
 
     async def until_idle(self, timeout_seconds: float) -> None:
         """Wait until nothing runs, or until the time is up."""
+        with anyio.move_on_after(PICKING_SECONDS):
+            async with self.slots.picking:  # a job that is just being picked is about to run
+                pass
         jobs = [job for worker in self.slots.workers for job in worker.tasks.values()]
         if jobs:
             await asyncio.wait(jobs, timeout=timeout_seconds)

@@ -61,6 +61,7 @@ class Runner:
         self._park_after_seconds = park_after_seconds
         self._publish_catalog = publish_catalog
         self.sessions: dict[str, Session] = {}
+        self._leaving = False
         self._claiming: set[str] = set()
         self._nudged_while_claiming: set[str] = set()
 
@@ -74,6 +75,12 @@ class Runner:
             await self._finish(session, outcome)
         finally:
             del self.sessions[task_id]
+
+    def leave(self) -> None:
+        """Stop everything that runs, and what is only just being claimed; all of it is handed back."""
+        self._leaving = True
+        for session in list(self.sessions.values()):
+            session.stop(Stop.SHUTDOWN)
 
     async def _claim(self, task_id: str, attempt: int) -> Session | None:
         self._claiming.add(task_id)
@@ -96,6 +103,8 @@ class Runner:
             publish_catalog=self._publish_catalog,
         )
         self.sessions[task_id] = session
+        if self._leaving:
+            session.stop(Stop.SHUTDOWN)
         if task_id in self._nudged_while_claiming:
             self._nudged_while_claiming.discard(task_id)
             await self.look_at(task_id)

@@ -29,7 +29,6 @@ from workers.maintenance import Maintenance
 from workers.queues import Queues
 from workers.registry import Registry
 from workers.runner import Runner
-from workers.session import Stop
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +161,6 @@ class Worker:
         if self._runner.sessions:
             log.info("worker %s is leaving; %d tasks are still running", self.id, len(self._runner.sessions))
         await self._queues.until_idle(self._grace_seconds)
-        for session in list(self._runner.sessions.values()):
-            session.stop(Stop.SHUTDOWN)
+        self._runner.leave()
         await self._queues.until_idle(STOP_SECONDS)
         await self._queues.close()
