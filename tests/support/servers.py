@@ -164,10 +164,8 @@ class PostgresServer(Server):
 
     def _answers(self) -> bool:
         status = self._data / "postmaster.pid"
-        ready = status.exists() and status.read_text().rstrip().endswith(
-            "\nready"
-        )  # it is empty for a moment
-        return ready and _connects(self.directory / ".s.PGSQL.5432")
+        written = status.read_text() if status.exists() else ""  # a new file is empty for a moment
+        return written.rstrip().endswith("\nready") and _connects(self.directory / ".s.PGSQL.5432")
 
     def stop(self, with_signal: signal.Signals = signal.SIGINT) -> None:  # SIGINT: do not wait for clients
         super().stop(with_signal)
