@@ -183,7 +183,8 @@ class _Connection:
         """The body, or SourceRefused when it ends early."""
         received = 0
         with self._refusing():
-            while chunk := response.read(CHUNK_BYTES):
+            # read1 gives what has come; read would wait for a whole chunk before anybody could object to it.
+            while chunk := response.read1(CHUNK_BYTES):
                 received += len(chunk)
                 yield chunk
         if time.monotonic() >= self._deadline:
@@ -230,7 +231,7 @@ class _Connection:
             self._complain("is a name that cannot be resolved; check the spelling", error)
         except TimeoutError as error:
             self._complain("took too long to answer", error)
-        except http.client.IncompleteRead as error:
+        except (http.client.IncompleteRead, ssl.SSLEOFError) as error:
             self._complain("ended the answer early; try again later", error)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._complain(f"could not be read from: {error or type(error).__name__}", error)

@@ -145,7 +145,11 @@ def _copy_file(path: str, policy: SourcePolicy, copy: _PrivateCopy) -> LocalSour
         raise SourceRefused(
             f"The worker has no permission to read {path!r}. Ask the operator to grant it."
         ) from error
-    except (OSError, ValueError) as error:
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # RuntimeError: links in a circle, before Python 3.13
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SourceRefused(f"{path!r} cannot be read: {reason}.") from error
 

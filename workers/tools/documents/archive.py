@@ -39,8 +39,7 @@ def check_archive(path: Path, name: str) -> None:
             for entry in entries:
                 if entry.flag_bits & 0x1:
                     raise DocumentRefused(f"{name} is encrypted. Send a copy without a password.")
-                if entry.filename.lower().endswith(XML_SUFFIXES):
-                    _check_prolog(archive, entry, name)
+                _check_prolog(archive, entry, name)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
         raise DocumentRefused(f"{name} is damaged ({error}). Download or export it again.") from error
 
@@ -69,7 +68,7 @@ def _check_sizes(entries: list[zipfile.ZipInfo], name: str) -> None:
 
 
 def _check_prolog(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> None:
-    """Entities can be declared only before the root element, so parsing stops there."""
+    """Entities can be declared only before the root element, so parsing stops there; at once, if it is no XML."""
     parser = expat.ParserCreate()
     parser.StartElementHandler = _stop
     parser.EntityDeclHandler = _refuse
@@ -85,7 +84,7 @@ def _check_prolog(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -
             "attacks do."
         ) from None
     except expat.ExpatError:
-        # Not well-formed so early: the format's own parser says what it can make of it.
+        # A picture, or damaged: then the format's own parser says what it can make of it.
         return
 
 

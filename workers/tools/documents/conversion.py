@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
 from tasks_server.errors import RpcError
 from workers import Declined, SyncTaskContext, ToolError
 from workers.tools.documents.archive import check_archive

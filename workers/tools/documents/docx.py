@@ -6,16 +6,15 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import mammoth
-from lxml import etree
 
 from workers.tools.documents.html import parse, to_markdown
 from workers.tools.documents.parts import DocumentRefused, Part
+from workers.tools.documents.xml_parts import core_title
 
 # Beside mammoth's own: what Word's built-in styles mean in Markdown.
 STYLES = """
@@ -45,7 +44,6 @@ LEFT_OUT = {
     "chart": "Charts were left out.",
     "altChunk": "Embedded documents were left out.",
 }
-TITLE = "{http://purl.org/dc/elements/1.1/}title"
 
 
 class DocxDocument:
@@ -80,21 +78,6 @@ class DocxDocument:
 
     def close(self) -> None:
         pass
-
-
-def core_title(path: Path) -> str | None:
-    """The title in an Office package's core properties."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            root = etree.fromstring(archive.read("docProps/core.xml"), _xml_parser())
-    except (KeyError, etree.XMLSyntaxError, zipfile.BadZipFile):
-        return None
-    text = str(root.findtext(TITLE) or "").strip()
-    return text or None
-
-
-def _xml_parser() -> etree.XMLParser:
-    return etree.XMLParser(resolve_entities=False, no_network=True)
 
 
 def _without_data(image: Any) -> dict[str, str]:

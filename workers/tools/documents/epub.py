@@ -8,14 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-from lxml import etree
-
 from workers.tools.documents.html import parse, to_markdown
 from workers.tools.documents.parts import DocumentRefused, Part
+from workers.tools.documents.xml_parts import DC_TITLE, ParseError, read_xml
 
 CONTAINER = "{urn:oasis:names:tc:opendocument:xmlns:container}"
 OPF = "{http://www.idpf.org/2007/opf}"
-TITLE = "{http://purl.org/dc/elements/1.1/}title"
 ENCRYPTION = "{http://www.w3.org/2001/04/xmlenc#}"
 # Fonts are obfuscated rather than encrypted, and nobody needs them here.
 FONT_ALGORITHMS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
@@ -33,7 +31,7 @@ class EpubDocument:
         try:
             self._refuse_drm()
             self._read_package()
-        except (KeyError, etree.XMLSyntaxError, AttributeError, ValueError) as error:
+        except (KeyError, ParseError, ValueError) as error:
             self._archive.close()
             raise DocumentRefused(
                 f"{name} is damaged: its list of chapters cannot be read ({error}). Download it again."
@@ -56,21 +54,22 @@ class EpubDocument:
         self._archive.close()
 
     def _read_package(self) -> None:
-        container = self._parse("META-INF/container.xml")
-        package_path = unquote(container.find(f".//{CONTAINER}rootfile").get("full-path"))
-        package = self._parse(package_path)
-        title = package.findtext(f".//{TITLE}")
-        self.title = " ".join(title.split()) if title else None
-        manifest = {item.get("id"): item for item in package.iterfind(f"{OPF}manifest/{OPF}item")}
+        root_file = read_xml(self._archive, "META-INF/container.xml").find(f".//{CONTAINER}rootfile")
+        if root_file is None:
+            raise ValueError("it names no package")
+        package_path = unquote(root_file.get("full-path", ""))
+        package = read_xml(self._archive, package_path)
+        self.title = " ".join((package.findtext(f".//{DC_TITLE}") or "").split()) or None
+        manifest = {item.get("id", ""): item for item in package.iterfind(f"{OPF}manifest/{OPF}item")}
         present = set(self._archive.namelist())
         self._chapters: list[str] = []
         for reference in package.iterfind(f"{OPF}spine/{OPF}itemref"):
-            item = manifest.get(reference.get("idref"))
+            item = manifest.get(reference.get("idref", ""))
             if item is None or item.get("media-type") not in CHAPTER_TYPES:
                 continue
-            if "nav" in (item.get("properties") or "").split():
+            if "nav" in item.get("properties", "").split():
                 continue
-            href = unquote(item.get("href").partition("#")[0])
+            href = unquote(item.get("href", "").partition("#")[0])
             path = posixpath.normpath(posixpath.join(posixpath.dirname(package_path), href))
             if path in present:
                 self._chapters.append(path)
@@ -80,13 +79,9 @@ class EpubDocument:
     def _refuse_drm(self) -> None:
         if "META-INF/encryption.xml" not in self._archive.namelist():
             return
-        methods = self._parse("META-INF/encryption.xml").iter(f"{ENCRYPTION}EncryptionMethod")
+        methods = read_xml(self._archive, "META-INF/encryption.xml").iter(f"{ENCRYPTION}EncryptionMethod")
         if any(method.get("Algorithm") not in FONT_ALGORITHMS for method in methods):
             raise DocumentRefused(
                 f"{self._name} is protected against copying (DRM) and cannot be read here. Send a copy without "
                 "protection, if you have one."
             )
-
-    def _parse(self, path: str) -> etree.Element:
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-        return etree.fromstring(self._archive.read(path), parser)

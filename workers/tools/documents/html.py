@@ -104,7 +104,10 @@ def _is_hidden(tag: Tag) -> bool:
     return tag.has_attr("hidden") or "display:none" in style or tag.get("aria-hidden") == "true"
 
 
-class _Converter(MarkdownConverter):
+_Markdownify: Any = MarkdownConverter  # whose type stub knows two of its methods
+
+
+class _Converter(_Markdownify):
     """markdownify with GitHub's tables, complete links, safe fences and lists that number in linear time."""
 
     def __init__(self, base_url: str | None) -> None:
@@ -170,7 +173,7 @@ class _Converter(MarkdownConverter):
         if parent is not None and parent.name == "ol":
             # The counter lives on the list, so that a long one is not walked again for every item.
             start = str(parent.get("start") or "1")
-            number = int(parent.attrs.get("data-next", start if start.isdigit() else "1"))
+            number = int(str(parent.attrs.get("data-next", start if start.isdigit() else "1")))
             parent.attrs["data-next"] = str(number + 1)
             bullet = f"{number}. "
         return bullet + text.replace("\n", "\n" + " " * len(bullet)) + "\n"

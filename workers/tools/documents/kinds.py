@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import dataclass
 from enum import StrEnum
@@ -82,8 +81,7 @@ def detect(path: Path, name: str, media_type: str | None) -> Detected:
     if not head.strip(b"\0 \t\r\n\xef\xbb\xbf"):
         raise DocumentRefused(f"{name} is empty: there is nothing to convert.")
     kind = _by_content(path, head, name, media_type, promised)
-    alike = promised is None or kind == promised or {kind, promised} <= TEXTS
-    if alike:
+    if promised is None or kind == promised or {kind, promised} <= TEXTS:
         return Detected(kind)
     return Detected(
         kind, f"The name says {LABELS[promised]}, but the content is {LABELS[kind]}; it was read as that."
@@ -101,7 +99,7 @@ def _by_content(path: Path, head: bytes, name: str, media_type: str | None, prom
         raise DocumentRefused(f"{name} is a binary file of a format that is not known here. {_supported()}")
     if _looks_like_html(head):
         return Kind.HTML
-    if promised in TEXTS:
+    if promised is not None and promised in TEXTS:
         return promised
     if promised is not None and promised is not Kind.HTML:
         raise DocumentRefused(
@@ -192,16 +190,6 @@ def _looks_like_html(head: bytes) -> bool:
         _, _, start = start.partition(b">")
         start = start.lstrip()
     return start.startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
-
-
-def is_json(text: str) -> bool:
-    if text.lstrip()[:1] not in ("{", "["):
-        return False
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _supported() -> str:

@@ -92,9 +92,9 @@ class SeparatedValues:
     unit = "part"
     batch = 0
     count = 1
-    title = None
 
     def __init__(self, path: Path, name: str, *, delimiter: str | None) -> None:
+        self.title: str | None = None
         self._text, self.warnings = read_text(path, name)
         self._delimiter = delimiter or _sniff(self._text)
 

@@ -11,7 +11,7 @@ from workers.tools.documents.parts import Part
 
 PREVIEW_CHARACTERS = 2000
 MAX_HEADINGS = 200
-WORD = re.compile(r"\w[\w'’.-]*")
+WORD = re.compile(r"\w+(?:[^\s\w]\w+)*")
 
 
 @dataclass(slots=True)

@@ -9,22 +9,18 @@ from __future__ import annotations
 import datetime as dt
 import re
 import warnings
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lxml import etree
 from openpyxl import load_workbook
 
 from workers.tools.documents import markdown
 from workers.tools.documents.parts import DocumentRefused, Part
+from workers.tools.documents.sheet_links import read_extras
 
 MAX_CELLS = 1_000_000
 MAX_EMPTY_ROWS = 10_000
-MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-PACKAGE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
 PERCENT = re.compile(r"^#?[,#0]*0(\.(0+))?%$")
 
 
@@ -73,10 +69,8 @@ class XlsxDocument:
     def _rows(self, name: str, notes: list[str]) -> list[list[str]]:
         sheet = self._book[name]
         sheet.reset_dimensions()
-        links, has_formulas = _links_and_formulas(
-            self._path, _part_of(self._path, self._names.index(name), name)
-        )
-        formulas = self._formula_rows(name) if has_formulas else None
+        extras = read_extras(self._path, name)
+        formulas = self._formula_rows(name) if extras.has_formulas else None
         rows: list[list[str]] = []
         missing = empty = 0
         for cells in sheet.iter_rows():
@@ -84,7 +78,7 @@ class XlsxDocument:
             if formulas is not None:
                 missing += _fill_in(shown, next(formulas, ()))
             for index, text in enumerate(shown):
-                target = links.get(getattr(cells[index], "coordinate", ""))
+                target = extras.links.get(getattr(cells[index], "coordinate", ""))
                 if text and target:
                     shown[index] = markdown.link(text, target)
             while shown and not shown[-1]:
@@ -167,44 +161,3 @@ def _block(rows: Sequence[Sequence[str]]) -> str:
         return "\n\n".join(next(filter(None, row)) for row in rows)
     indent = min(next(index for index, text in enumerate(row) if text) for row in rows)
     return markdown.table([row[indent:] for row in rows])
-
-
-def _part_of(path: Path, index: int, name: str) -> str:
-    """The package part of a sheet, by its relation in the workbook."""
-    with zipfile.ZipFile(path) as archive:
-        try:
-            book = etree.fromstring(archive.read("xl/workbook.xml"))
-            relations = etree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
-        except (KeyError, etree.XMLSyntaxError):
-            return f"xl/worksheets/sheet{index + 1}.xml"
-    key = next((s.get(RELATION) for s in book.iter(f"{MAIN}sheet") if s.get("name") == name), None)
-    target = next(
-        (r.get("Target") for r in relations.iter(f"{PACKAGE}Relationship") if r.get("Id") == key), ""
-    )
-    return target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-
-
-def _links_and_formulas(path: Path, part: str) -> tuple[dict[str, str], bool]:
-    """Hyperlinks by cell, which openpyxl leaves out when it streams; and whether there are formulas at all."""
-    folder, _, file = part.rpartition("/")
-    references: dict[str, str] = {}
-    targets: dict[str, str] = {}
-    has_formulas = False
-    with zipfile.ZipFile(path) as archive:
-        try:
-            with archive.open(part) as stream:
-                for _, element in etree.iterparse(stream, tag=(f"{MAIN}f", f"{MAIN}hyperlink", f"{MAIN}row")):
-                    if element.tag == f"{MAIN}f":
-                        has_formulas = True
-                    elif element.tag == f"{MAIN}hyperlink" and element.get(RELATION):
-                        references[str(element.get("ref")).split(":")[0]] = element.get(RELATION)
-                    if element.tag == f"{MAIN}row":
-                        element.clear()
-                        while element.getprevious() is not None:
-                            del element.getparent()[0]
-            if references:
-                relations = etree.fromstring(archive.read(f"{folder}/_rels/{file}.rels"))
-                targets = {r.get("Id"): r.get("Target") for r in relations.iter(f"{PACKAGE}Relationship")}
-        except (KeyError, etree.XMLSyntaxError):
-            return {}, has_formulas
-    return {cell: targets[key] for cell, key in references.items() if key in targets}, has_formulas

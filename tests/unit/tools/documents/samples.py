@@ -85,6 +85,11 @@ def chapters(count: int) -> list[Flowable]:
 
 def rich_story() -> list[Flowable]:
     """Everything that a report has on a page."""
+    items: list[Any] = [
+        ListItem(paragraph(f"First item. {LAMP}")),
+        ListItem(paragraph("Second item")),
+        ListFlowable([paragraph("Nested item")], bulletType="bullet"),
+    ]
     return [
         paragraph("Annual Report", "Title"),
         paragraph("1. Ships", "Heading2"),
@@ -93,14 +98,7 @@ def rich_story() -> list[Flowable]:
             'With <b>bold words</b>, <i>italic ones</i>, <font face="Courier">code_word()</font> and '
             '<a href="https://example.org/a">a link</a>.'
         ),
-        ListFlowable(
-            [
-                ListItem(paragraph(f"First item. {LAMP}")),
-                ListItem(paragraph("Second item")),
-                ListFlowable([ListItem(paragraph("Nested item"))], bulletType="bullet"),
-            ],
-            bulletType="bullet",
-        ),
+        ListFlowable(items, bulletType="bullet"),
         ListFlowable([paragraph("Step one"), paragraph("Step two")], bulletType="1"),
         Preformatted("def keep(lamp):\n    if lamp:\n        return 1\n\n    return 2", STYLES["Code"]),
         paragraph("A ruled table:"),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 from tasks_server.task import Method
@@ -81,3 +83,11 @@ async def test_cancelling_stops_the_conversion(room: Path, convert: Convert) -> 
     assert run.cancelled()
     assert max(done for done, _, _ in port.progress) == 3
     assert not port.files
+
+
+def test_declaring_the_tool_loads_no_parser() -> None:
+    parsers = (
+        "{'pypdfium2', 'bs4', 'lxml', 'mammoth', 'pptx', 'openpyxl', 'charset_normalizer', 'markdownify'}"
+    )
+    code = f"import sys, workers.tools.documents; sys.exit(str({parsers} & set(sys.modules) or '') or None)"
+    subprocess.run([sys.executable, "-c", code], check=True)

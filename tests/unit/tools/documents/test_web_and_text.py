@@ -26,7 +26,8 @@ def html(body: str, base_url: str | None = None) -> str:
         ("<p><code>a`b</code> H<sub>2</sub>O</p>", "`` a`b `` H<sub>2</sub>O"),
         ("<blockquote><p>q</p><p>r</p></blockquote>", "> q\n>\n> r"),
         (
-            "<table><tr><th>A<th>B</tr><tr><td colspan=2>w|x</td></tr><tr><td>l<br>m</td><td><p>n</p></td></tr></table>",
+            "<table><tr><th>A<th>B</tr><tr><td colspan=2>w|x</td></tr>"
+            "<tr><td>l<br>m</td><td><p>n</p></td></tr></table>",
             "| A | B |\n| --- | --- |\n| w\\|x |  |\n| l<br>m | n |",
         ),
         ("<p>1. one</p><p># two</p><p>5 * 3 &lt;b&gt; &amp;amp;</p>", "1\\. one\n\n\\# two\n\n5 \\* 3 \\<b> \\&amp;"),

@@ -42,7 +42,8 @@ SCAN_CHARACTERS = 20
 SCAN_PICTURE_SHARE = 0.3
 MAX_UNMAPPED_SHARE = 0.3
 USELESS_TITLE = re.compile(
-    r"^(\(?untitled\)?|\(anonymous\)|\(unspecified\)|document\d*|microsoft \w+ - .*|.*\.(docx?|pptx?|xlsx?|tex|dvi|indd|qxd|rtf))$",
+    r"^(\(?(untitled|anonymous|unspecified)\)?|document\d*|microsoft \w+ - .*"
+    r"|.*\.(docx?|pptx?|xlsx?|tex|dvi|indd|qxd|rtf))$",
     re.IGNORECASE,
 )
 

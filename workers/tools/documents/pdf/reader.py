@@ -74,7 +74,8 @@ class _Upright:
 
     @classmethod
     def of(cls, page: pdfium.PdfPage, quarter: int) -> Self:
-        left, bottom, right, top = page.get_cropbox()
+        box: Any = page.get_cropbox()
+        left, bottom, right, top = box
         across, along = abs(right - left), abs(top - bottom)
         if quarter % 2:
             across, along = along, across
@@ -268,7 +269,8 @@ def _drawings(page: pdfium.PdfPage, upright: _Upright) -> tuple[list[Rule], floa
     """The ruled lines of the page, and the area of its pictures."""
     rules: list[Rule] = []
     pictures = 0.0
-    for number, item in enumerate(page.get_objects(max_depth=3)):
+    objects: Any = page.get_objects(max_depth=3)
+    for number, item in enumerate(objects):
         if number > MAX_PATHS:
             break
         if item.type == raw.FPDF_PAGEOBJ_IMAGE:
