@@ -118,7 +118,7 @@ class ProcessStarter:
             process = subprocess.Popen(
                 command,
                 cwd=cwd or self.directory,
-                env={**inherited, "PYTHONUNBUFFERED": "1", **(env or {})},
+                env={**inherited, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error", **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
