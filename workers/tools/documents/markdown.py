@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 # Only what would be read as markup where it stands: prose stays readable.
 ALWAYS = re.compile(
-    r"[\\`*]|_(?![A-Za-z0-9])|(?<![A-Za-z0-9])_|~~|<(?=[A-Za-z/!?])|\](?=[(\[:])|&(?=#?\w{2,31};)"
+    r"[\\`*]|_(?![A-Za-z0-9])|(?<![A-Za-z0-9])_|~~|<(?![\s=\d])|\](?=[(\[:])|&(?=#?\w{2,31};)"
 )
 LINE_START = re.compile(r"^(\s*)([#>+=-]|\d{1,9}[.)])(?=\s|$|[=-])")
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")

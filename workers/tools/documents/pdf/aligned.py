@@ -16,6 +16,8 @@ WRAP_GAP_EM = 1.45
 MAX_WRAPPED_LINES = 3
 MIN_ROWS_OF_TWO_COLUMNS = 3
 LOOSE = 1.3
+# They start list items, and stand in tables of operators or for an empty cell.
+SIGNS = "*-–—"  # noqa: RUF001
 LIST_MARK = re.compile(r"^(\W{1,3}|\W?(\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.):]*)$")
 
 
@@ -68,7 +70,9 @@ def _run(lines: Sequence[Line], first: int) -> int | None:
 
 def _may_be_row(line: Line) -> bool:
     """Code keeps its own alignment, lines with leaders are a table of contents, bullets make a list."""
-    return not line.is_mono and not LEADER.search(line.text) and not BULLET.match(line.words[0].text)
+    first = line.words[0].text
+    is_bullet = bool(BULLET.match(first)) and first not in SIGNS
+    return not is_bullet and not line.is_mono and not LEADER.search(line.text)
 
 
 def _wraps(line: Line, above: Line, run: Sequence[Line]) -> bool:

@@ -20,6 +20,7 @@ HARD_BREAK = "\\\n"
 PARAGRAPH_GAP = 1.32
 MAX_HEADING_WORDS = 25
 MAX_BOLD_HEADING_WORDS = 14
+MAX_BOLD_HEADING_LINES = 3
 INDENT_EM = 0.8
 NO_WEIGHT = Style(bold=True)
 
@@ -117,39 +118,51 @@ class _Column:
         level = self.survey.level_of(line.size)
         if level is not None and len(line.words) <= MAX_HEADING_WORDS and len(normalise(text)) > 1:
             return level
-        return self.survey.bold_level if self.is_bold_heading(index, end) else None
+        return self.survey.bold_level if self.bold_heading(index, end) else None
 
-    def is_bold_heading(self, index: int, end: int) -> bool:
-        """A short line, bold throughout, apart from the lines around it."""
-        line = self.lines[index]
-        if self.survey.body_style.bold or not line.is_bold or line.is_mono or self.marker(line) == "•":
-            return False
-        text = line.text
-        if len(line.words) > MAX_BOLD_HEADING_WORDS or text.endswith((".", ",", ";", ":")):
-            return False
-        if line.size < 0.93 * self.survey.body_size or len(line.segments) > 2:
-            return False
-        apart = index == 0 or self.gap(index) > 1.15 * self.leading
-        below = self.lines[index + 1] if index + 1 < end else None
-        return apart and (below is None or not below.is_bold)
+    def bold_heading(self, index: int, end: int) -> int:
+        """How many lines from this one on are a heading only by being bold, short and set apart."""
+        if self.survey.body_style.bold or (index and self.gap(index) <= 1.15 * self.leading):
+            return 0
+        last = index
+        while (
+            last < end and self.lines[last].is_bold and (last == index or self.gap(last) < 1.6 * self.leading)
+        ):
+            last += 1
+        lines = self.lines[index:last]
+        words = sum(len(line.words) for line in lines)
+        if not lines or len(lines) > MAX_BOLD_HEADING_LINES or words > MAX_BOLD_HEADING_WORDS * len(lines):
+            return 0
+        first, text = lines[0], lines[-1].text
+        if first.is_mono or self.marker(first) == "•" or text.endswith((".", ",", ";", ":")):
+            return 0
+        is_large = all(
+            line.size >= 0.93 * self.survey.body_size and len(line.segments) <= 2 for line in lines
+        )
+        return len(lines) if is_large else 0
 
     def take_heading(self, index: int, end: int, level: int) -> tuple[int, Block]:
         """Also the lines into which a long heading was broken."""
         last = index
-        while (
-            last + 1 < end
-            and level != self.survey.bold_level
-            and _same_size(self.lines[last], self.lines[last + 1])
-            and self.gap(last + 1) < 1.6 * self.lines[last].size
-            and self.heading_level(last + 1, end) == level
-            and self.spare_room(last + 1, self.left, self.right) < 0.25 * (self.right - self.left)
-            and not self.starts_numbered(self.lines[last + 1])
-        ):
-            last += 1
+        if self.survey.level_of(self.lines[index].size) is None:
+            last += max(1, self.bold_heading(index, end)) - 1
+        else:
+            while last + 1 < end and self.continues_heading(last + 1, end, level):
+                last += 1
         words = [line.words for line in self.lines[index : last + 1]]
         plain = Style(bold=True, italic=True, mono=True)
         text = inline.render(words, self.survey.compounds, plain)
         return last + 1, Block(f"{'#' * level} {text}")
+
+    def continues_heading(self, index: int, end: int, level: int) -> bool:
+        line, above = self.lines[index], self.lines[index - 1]
+        return (
+            _same_size(above, line)
+            and self.gap(index) < 1.6 * above.size
+            and self.heading_level(index, end) == level
+            and self.spare_room(index, self.left, self.right) < 0.25 * (self.right - self.left)
+            and not self.starts_numbered(line)
+        )
 
     def starts_numbered(self, line: Line) -> bool:
         return bool(re.match(r"^(\d+(\.\d+)*\.?|[A-Z]\.)$", line.words[0].text))
@@ -258,6 +271,8 @@ class _Column:
 
     def continues_paragraph(self, first: int, index: int, end: int) -> bool:
         line, above = self.lines[index], self.lines[index - 1]
+        if above.text.endswith(SOFT_HYPHEN) and _same_size(line, above) and self.gap(index) < 2.2 * line.size:
+            return True
         if not _same_size(line, above) or self.gap(index) > PARAGRAPH_GAP * max(
             self.leading, 1.15 * line.size
         ):

@@ -17,6 +17,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
 from workers.tools.documents.parts import DocumentRefused, Part
+from workers.tools.documents.pdf.columns import find_gutter
 from workers.tools.documents.pdf.layout import lay_out
 from workers.tools.documents.pdf.lines import Line, to_lines, to_segments
 from workers.tools.documents.pdf.page import PageContent
@@ -103,9 +104,10 @@ class PdfDocument:
         if self._survey is None:
             pages = {index: self._page(index) for index in _sample(self._pages)}
             edges = repeated({index: page.edges for index, page in pages.items()})
-            self._survey = survey(
-                {index: page.lines for index, page in pages.items()}, edges, self._outline()
-            )
+            lines = {index: page.lines for index, page in pages.items()}
+            found = (find_gutter(to_segments(page.content.words)) for page in pages.values())
+            gutters = [gutter for gutter in found if gutter is not None]
+            self._survey = survey(lines, edges, gutters, self._outline())
         return self._survey
 
     def _page(self, index: int) -> _Page:

@@ -22,7 +22,7 @@ def lay_out(page: PageContent, survey: Survey, index: int) -> Part:
     stand_ins = [_stand_in(table, number, survey.body_size) for number, table in enumerate(tables)]
     blocks = [
         block
-        for region in reading_order([*to_segments(words), *stand_ins])
+        for region in reading_order([*to_segments(words), *stand_ins], survey.gutter)
         for block in _region(region, tables, survey, index)
     ]
     text = ""

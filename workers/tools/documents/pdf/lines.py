@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from workers.tools.documents.pdf.page import Word
 
@@ -24,6 +24,15 @@ class Segment:
     """Words that follow each other on one baseline."""
 
     words: list[Word]
+    _main: Word | None = field(default=None, init=False, repr=False)
+    _main_of: int = field(default=0, init=False, repr=False)
+
+    @property
+    def main(self) -> Word:
+        """A word of the size that most of the characters have, looked for again only when words were added."""
+        if self._main is None or self._main_of != len(self.words):
+            self._main, self._main_of = _dominant(self.words), len(self.words)
+        return self._main
 
     @property
     def x0(self) -> float:
@@ -43,11 +52,11 @@ class Segment:
 
     @property
     def baseline(self) -> float:
-        return _dominant(self.words).baseline
+        return self.main.baseline
 
     @property
     def size(self) -> float:
-        return _dominant(self.words).size
+        return self.main.size
 
     @property
     def text(self) -> str:
@@ -157,13 +166,13 @@ def _same_line(row: list[Segment], segment: Segment) -> bool:
         return True
     small, large = sorted((first, segment), key=lambda item: item.size)
     overlap = min(small.bottom, large.bottom) - max(small.top, large.top)
-    return small.size < RAISED_SIZE * large.size and overlap > 0.6 * (small.bottom - small.top)
+    return small.size < RAISED_SIZE * large.size and overlap > 0.4 * (small.bottom - small.top)
 
 
 def _dominant(words: Sequence[Word]) -> Word:
-    """A word of the size in which most of the characters are set."""
-    if len(words) == 1:
-        return words[0]
+    first = words[0]
+    if all(word.size == first.size for word in words):
+        return first
     weight = Counter[float]()
     for word in words:
         weight[round(word.size, 1)] += len(word.text)

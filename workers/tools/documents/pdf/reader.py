@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,7 +22,8 @@ import pypdfium2.raw as raw
 
 from workers.tools.documents.pdf.page import PLAIN, SOFT_HYPHEN, PageContent, Rule, Style, Word
 
-BOLD_WEIGHT = 600
+BOLD_WEIGHT = 700
+NAMELESS = re.compile(r"^([a-z]{6}\+)?(cidfont\+)?[a-z]{0,3}_?\d*$")
 FIXED_PITCH, ITALIC, FORCE_BOLD = 1 << 0, 1 << 6, 1 << 18
 MONO_NAMES = ("courier", "mono", "consol", "menlo", "typewriter", "cmtt", "lmtt", "ectt", "sftt")
 BOLD_NAMES = ("bold", "black", "heavy", "demi", "cmbx", "ecbx", "lmbx", "sfbx")
@@ -175,8 +177,11 @@ def _font(textpage: Any, index: int, text_object: Any) -> tuple[float, Style]:
     name = buffer.value.decode("utf-8", "replace").lower()
     flags = max(0, raw.FPDFFont_GetFlags(font))
     bold = any(part in name for part in BOLD_NAMES) or bool(flags & FORCE_BOLD)
+    if NAMELESS.match(name):
+        # PDFium guesses the weight from the stems, often wrongly: it counts only where no name tells.
+        bold = bold or raw.FPDFFont_GetWeight(font) >= BOLD_WEIGHT
     return size, Style(
-        bold=bold or raw.FPDFFont_GetWeight(font) >= BOLD_WEIGHT,
+        bold=bold,
         italic=any(part in name for part in ITALIC_NAMES) or bool(flags & ITALIC),
         mono=any(part in name for part in MONO_NAMES) or bool(flags & FIXED_PITCH),
     )

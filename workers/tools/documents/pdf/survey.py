@@ -18,6 +18,7 @@ from workers.tools.documents.pdf.page import PageContent, Style
 EDGE_SHARE = 0.13
 EDGE_LINES = 3
 EDGE_POINTS = 4.0
+GUTTER_POINTS = 8.0
 MIN_REPEATS = 3
 HEADING_RATIO = 1.08
 MAX_LEVELS = 5
@@ -43,7 +44,8 @@ class OutlineEntry:
 class Survey:
     """levels: heading level by rounded size. outline: level by page and normalised title.
 
-    edges: running lines as (normalised text, rounded distance from the page's top).
+    edges: running lines as (normalised text, rounded distance from the page's top). gutter: where several
+    pages are parted into columns.
     """
 
     body_size: float = 10.0
@@ -53,6 +55,7 @@ class Survey:
     outline: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     compounds: frozenset[str] = frozenset()
     edges: frozenset[Edge] = frozenset()
+    gutter: float | None = None
 
     def level_of(self, size: float) -> int | None:
         """The heading level of text this large, or None for body text."""
@@ -60,8 +63,13 @@ class Survey:
         return self.levels[min(near, key=lambda known: abs(known - size))] if near else None
 
 
-def survey(lines: dict[int, list[Line]], edges: frozenset[Edge], outline: Sequence[OutlineEntry]) -> Survey:
-    """Learn from the lines of the given pages (by index from 0)."""
+def survey(
+    lines: dict[int, list[Line]],
+    edges: frozenset[Edge],
+    gutters: Sequence[float],
+    outline: Sequence[OutlineEntry],
+) -> Survey:
+    """Learn from the lines of the given pages (by index from 0), their running lines and their gutters."""
     sizes, styles = Counter[float](), Counter[Style]()
     compounds: set[str] = set()
     for line in (line for page_lines in lines.values() for line in page_lines):
@@ -89,7 +97,17 @@ def survey(lines: dict[int, list[Line]], edges: frozenset[Edge], outline: Sequen
         outline=by_outline,
         compounds=frozenset(compounds),
         edges=edges,
+        gutter=_usual(gutters),
     )
+
+
+def _usual(gutters: Sequence[float]) -> float | None:
+    """The gutter that at least two pages share."""
+    for gutter in gutters:
+        near = [other for other in gutters if abs(other - gutter) < GUTTER_POINTS]
+        if len(near) > 1 and len(near) * 2 >= len(gutters):
+            return sum(near) / len(near)
+    return None
 
 
 def normalise(text: str) -> str:
