@@ -65,8 +65,7 @@ def running_server(directory: Path) -> Generator[str]:
         yield asyncio.run(_ready_url(server))
         _end(server)
     except BaseException:
-        for log in sorted(directory.glob("output-*.log")):
-            print(f"--- the server's output ---\n{log.read_text(errors='replace')[-4000:]}", file=sys.stderr)
+        print_log(directory)
         raise
     finally:
         starter.destroy()
@@ -83,6 +82,12 @@ def _end(server: Started) -> None:
     outlived = server.destroy()
     if code != 0 or outlived:
         raise RuntimeError(f"The server ended with exit code {code} and left behind: {outlived}")
+
+
+def print_log(directory: Path) -> None:
+    """The end of what the server has said, which tells why a scenario got an error."""
+    for log in sorted(directory.glob("output-*.log")):
+        print(f"--- the server's log ---\n{log.read_text(errors='replace')[-4000:]}")
 
 
 def print_report(report: Report) -> None:
@@ -129,6 +134,8 @@ def main() -> int:
         for report in runs:
             print_report(report)
             reports.append(report)
+        if not all(report.passed for report in reports):
+            print_log(Path(name))
         if options.keep:
             shutil.copytree(results, options.keep, dirs_exist_ok=True)
     closing = summary(reports, time.monotonic() - started)
