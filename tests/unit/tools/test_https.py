@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from workers.tools.https import Address, HttpsRules, is_public
+from workers.tools.addresses import Address, is_public
+from workers.tools.https import HttpsRules
 from workers.tools.sources import LocalSource, SourcePolicy, SourceRefused, open_source
 
 HOST = "files.example"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks_server.errors import RpcError
 from workers import Declined, SyncTaskContext, ToolError
-from workers.tools.documents.archive import check_archive
 from workers.tools.documents.kinds import Kind, detect
-from workers.tools.documents.parts import Document, DocumentRefused, Part
+from workers.tools.documents.opening import open_document
+from workers.tools.documents.parts import Document, DocumentRefused, Part, parsing
 from workers.tools.documents.selection import in_words, select
 from workers.tools.documents.writer import MarkdownWriter
 from workers.tools.sources import LocalSource
 
-ARCHIVES = frozenset({Kind.DOCX, Kind.PPTX, Kind.XLSX, Kind.EPUB})
 FIRST_PAGES = 50
 MAX_NOTES = 20
 
@@ -67,7 +66,8 @@ def convert(ctx: SyncTaskContext, source: LocalSource, request: Request, out: Pa
     not fit it or the caller no longer wants it.
     """
     detected = detect(source.path, source.name, source.media_type)
-    document = open_document(detected.kind, source, request.base_url)
+    with parsing(source.name):
+        document = open_document(detected.kind, source, request.base_url)
     try:
         numbers = _choose(ctx, document, request, source.name)
         findings = _Findings()
@@ -90,26 +90,6 @@ def convert(ctx: SyncTaskContext, source: LocalSource, request: Request, out: Pa
         )
     finally:
         document.close()
-
-
-def open_document(kind: Kind, source: LocalSource, base_url: str | None = None) -> Document:
-    """The reader for a format. Each brings a parser of its own, so only the one that is needed is loaded."""
-    path, name = source.path, source.name
-    if kind in ARCHIVES:
-        check_archive(path, name)
-    openers: dict[Kind, Callable[[], Document]] = {
-        Kind.PDF: lambda: _pdf(path),
-        Kind.DOCX: lambda: _docx(path, name),
-        Kind.PPTX: lambda: _pptx(path, name),
-        Kind.XLSX: lambda: _xlsx(path, name),
-        Kind.EPUB: lambda: _epub(path, name),
-        Kind.HTML: lambda: _html(path, name, base_url),
-        Kind.MARKDOWN: lambda: _text(path, name, is_markdown=True),
-        Kind.TEXT: lambda: _text(path, name, is_markdown=False),
-        Kind.CSV: lambda: _separated(path, name, None),
-        Kind.TSV: lambda: _separated(path, name, "\t"),
-    }
-    return openers[kind]()
 
 
 def _choose(ctx: SyncTaskContext, document: Document, request: Request, name: str) -> list[int]:
@@ -173,7 +153,7 @@ def _convert(
 
     def convert_batch(first: int, batch: Sequence[int]) -> list[Part]:
         parts: list[Part] = []
-        for done, part in enumerate(document.parts(batch), start=first + 1):
+        for done, part in enumerate(_parsed(document, batch, source.name), start=first + 1):
             parts.append(part)
             ctx.progress(
                 done, total, f"{unit} {numbers[done - 1]} of {document.count}" if total > 1 else "converted"
@@ -190,6 +170,16 @@ def _convert(
         else:
             parts = convert_batch(first, batch)
         yield from zip(batch, parts, strict=True)
+
+
+def _parsed(document: Document, numbers: Sequence[int], name: str) -> Iterator[Part]:
+    parts = document.parts(numbers)
+    while True:
+        with parsing(name):
+            part = next(parts, None)
+        if part is None:
+            return
+        yield part
 
 
 def _refuse_if_empty(
@@ -223,51 +213,3 @@ def _told(findings: _Findings, numbers: Sequence[int], document: Document) -> li
 
 def _first_heading(writer: MarkdownWriter) -> str | None:
     return next((text for level, text in writer.headings if level == 1), None)
-
-
-def _pdf(path: Path) -> Document:
-    from workers.tools.documents.pdf.document import PdfDocument
-
-    return PdfDocument(path)
-
-
-def _docx(path: Path, name: str) -> Document:
-    from workers.tools.documents.docx import DocxDocument
-
-    return DocxDocument(path, name)
-
-
-def _pptx(path: Path, name: str) -> Document:
-    from workers.tools.documents.pptx import PptxDocument
-
-    return PptxDocument(path, name)
-
-
-def _xlsx(path: Path, name: str) -> Document:
-    from workers.tools.documents.xlsx import XlsxDocument
-
-    return XlsxDocument(path, name)
-
-
-def _epub(path: Path, name: str) -> Document:
-    from workers.tools.documents.epub import EpubDocument
-
-    return EpubDocument(path, name)
-
-
-def _html(path: Path, name: str, base_url: str | None) -> Document:
-    from workers.tools.documents.html import HtmlDocument
-
-    return HtmlDocument(path, name, base_url)
-
-
-def _text(path: Path, name: str, *, is_markdown: bool) -> Document:
-    from workers.tools.documents.text import TextDocument
-
-    return TextDocument(path, name, is_markdown=is_markdown)
-
-
-def _separated(path: Path, name: str, delimiter: str | None) -> Document:
-    from workers.tools.documents.text import SeparatedValues
-
-    return SeparatedValues(path, name, delimiter=delimiter)

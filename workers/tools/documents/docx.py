@@ -13,7 +13,7 @@ from typing import Any
 import mammoth
 
 from workers.tools.documents.html import parse, to_markdown
-from workers.tools.documents.parts import DocumentRefused, Part
+from workers.tools.documents.parts import Part
 from workers.tools.documents.xml_parts import core_title
 
 # Beside mammoth's own: what Word's built-in styles mean in Markdown.
@@ -58,19 +58,10 @@ class DocxDocument:
         self.title = core_title(path)
 
     def parts(self, numbers: Sequence[int]) -> Iterator[Part]:
-        try:
-            with self._path.open("rb") as file:
-                result: Any = mammoth.convert_to_html(
-                    file, style_map=STYLES, convert_image=mammoth.images.img_element(_without_data)
-                )
-        except MemoryError:
-            raise
-        except Exception as error:
-            # mammoth raises whatever it stumbles over in a broken package.
-            raise DocumentRefused(
-                f"{self._name} is damaged and cannot be read as a Word document ({error}). Open it in a word "
-                "processor, which repairs it, save it, and send that copy."
-            ) from error
+        with self._path.open("rb") as file:
+            result: Any = mammoth.convert_to_html(
+                file, style_map=STYLES, convert_image=mammoth.images.img_element(_without_data)
+            )
         soup = parse(f"<body>{result.value}</body>")
         said = " ".join(str(message.message) for message in result.messages)
         notes = [note for name, note in LEFT_OUT.items() if name in said]

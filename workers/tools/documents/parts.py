@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import logging
+from collections.abc import Generator, Iterator, Sequence
 from typing import Literal, NotRequired, Protocol
 
 # Pydantic, which brings steps' values back, knows the standard library's only from Python 3.12 on.
@@ -10,11 +12,28 @@ from typing_extensions import TypedDict
 
 from workers.errors import ToolError
 
+logger = logging.getLogger(__name__)
+
 Trouble = Literal["scanned", "unmapped"]
 
 
 class DocumentRefused(ToolError):
     """The file cannot be converted; the message says why, and what would help."""
+
+
+@contextlib.contextmanager
+def parsing(name: str) -> Generator[None]:
+    """Around calls of parsers, which raise whatever they stumble over in a broken file."""
+    try:
+        yield
+    except (ToolError, MemoryError):
+        raise
+    except Exception as error:
+        logger.warning("cannot parse a document", exc_info=True)
+        raise DocumentRefused(
+            f"{name} is damaged, or uses something that is not understood here ({type(error).__name__}: {error}). "
+            "Open it in the program it belongs to, save it anew, and send that copy."
+        ) from error
 
 
 class Part(TypedDict):

@@ -31,17 +31,8 @@ class PptxDocument:
 
     def __init__(self, path: Path, name: str) -> None:
         self.warnings: list[str] = []
-        try:
-            self._presentation: Any = Presentation(str(path))
-            self._slides: list[Any] = list(self._presentation.slides)
-        except MemoryError:
-            raise
-        except Exception as error:
-            # python-pptx raises whatever it stumbles over in a broken package.
-            raise DocumentRefused(
-                f"{name} is damaged and cannot be read as a presentation ({error}). Open it in a presentation "
-                "program, which repairs it, save it, and send that copy."
-            ) from error
+        self._presentation: Any = Presentation(str(path))
+        self._slides: list[Any] = list(self._presentation.slides)
         if not self._slides:
             raise DocumentRefused(f"{name} has no slides: there is nothing to convert.")
         title = str(self._presentation.core_properties.title or "").strip()

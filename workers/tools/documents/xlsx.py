@@ -31,17 +31,8 @@ class XlsxDocument:
     def __init__(self, path: Path, name: str) -> None:
         self.warnings: list[str] = []
         self._path = path
-        try:
-            self._book: Any = _load(path, values=True)
-            self._names: list[str] = [sheet.title for sheet in self._book.worksheets]
-        except MemoryError:
-            raise
-        except Exception as error:
-            # openpyxl raises whatever it stumbles over in a broken package.
-            raise DocumentRefused(
-                f"{name} is damaged and cannot be read as a workbook ({error}). Open it in a spreadsheet program, "
-                "which repairs it, save it, and send that copy."
-            ) from error
+        self._book: Any = _load(path, values=True)
+        self._names: list[str] = [sheet.title for sheet in self._book.worksheets]
         if not self._names:
             raise DocumentRefused(f"{name} has no sheets with cells: there is nothing to convert.")
         title = str(self._book.properties.title or "").strip()

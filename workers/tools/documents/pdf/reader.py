@@ -15,12 +15,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
-from workers.tools.documents.pdf.page import PLAIN, SOFT_HYPHEN, PageContent, Rule, Style, Word
+from workers.tools.documents.pdf.drawings import read_drawings
+from workers.tools.documents.pdf.page import PLAIN, SOFT_HYPHEN, PageContent, Style, Word
+from workers.tools.documents.pdf.upright import Box, Upright
 
 BOLD_WEIGHT = 700
 NAMELESS = re.compile(r"^([a-z]{6}\+)?(cidfont\+)?[a-z]{0,3}_?\d*$")
@@ -44,12 +46,7 @@ SPACES = frozenset({0x09, 0x0A, 0x0D, 0x20, 0xA0, 0x2002, 0x2003, 0x2009, 0x200B
 PRIVATE_BULLETS = frozenset({0xF0B7, 0xF0A7, 0xF0D8, 0xF076, 0xF0FC, 0xF06E, 0xF0A8, 0xF0E0})
 WORD_GAP_EM = 0.3
 LIGATURE_EM = 1.2
-MAX_RULE_THICKNESS = 2.5
-MIN_RULE_LENGTH = 5.0
-MAX_PATHS = 4000
 MAX_LINKS = 500
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(slots=True)
@@ -62,41 +59,6 @@ class _Character:
     baseline: float
     size: float
     style: Style
-
-
-@dataclass(frozen=True, slots=True)
-class _Upright:
-    """Turns PDF coordinates (y up, text at `quarter` right angles) into upright ones (y down)."""
-
-    left: float
-    bottom: float
-    width: float
-    height: float
-    quarter: int
-
-    @classmethod
-    def of(cls, page: pdfium.PdfPage, quarter: int) -> Self:
-        box: Any = page.get_cropbox()
-        left, bottom, right, top = box
-        across, along = abs(right - left), abs(top - bottom)
-        if quarter % 2:
-            across, along = along, across
-        return cls(min(left, right), min(bottom, top), across, along, quarter)
-
-    def point(self, x: float, y: float) -> tuple[float, float]:
-        x, y = x - self.left, y - self.bottom
-        if self.quarter == 0:
-            return x, self.height - y
-        if self.quarter == 1:
-            return y, x
-        if self.quarter == 2:
-            return self.width - x, y
-        return self.width - y, self.height - x
-
-    def box(self, x0: float, y0: float, x1: float, y1: float) -> Box:
-        a, b = self.point(x0, y0)
-        c, d = self.point(x1, y1)
-        return min(a, c), min(b, d), max(a, c), max(b, d)
 
 
 def read_page(document: pdfium.PdfDocument, index: int) -> PageContent:
@@ -112,13 +74,13 @@ def read_page(document: pdfium.PdfDocument, index: int) -> PageContent:
         textpage = page.get_textpage()
         try:
             quarter = _text_direction(textpage.raw)
-            upright = _Upright.of(page, quarter)
+            upright = Upright.of(page, quarter)
             characters, unmapped = _characters(textpage.raw, upright)
         finally:
             textpage.close()
         _apply_links(characters, [(upright.box(*box), uri) for box, uri in links if uri])
         words = list(_words(characters))
-        rules, pictures = _drawings(page, upright)
+        rules, pictures = read_drawings(page, upright)
         share = min(1.0, pictures / max(1.0, upright.width * upright.height))
         return PageContent(upright.width, upright.height, words, rules, share, unmapped)
     finally:
@@ -136,7 +98,7 @@ def _text_direction(textpage: Any) -> int:
     return turns.most_common(1)[0][0] if turns else 0
 
 
-def _characters(textpage: Any, upright: _Upright) -> tuple[list[_Character], int]:
+def _characters(textpage: Any, upright: Upright) -> tuple[list[_Character], int]:
     """The characters that stand in the page's text direction, in the file's order; and how many are unmapped."""
     box, x, y = raw.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
     fonts: dict[int, tuple[float, Style]] = {}
@@ -268,62 +230,3 @@ def _apply_links(characters: list[_Character], links: list[tuple[Box, str]]) -> 
             across = (character.x0 + character.x1) / 2
             if x0 <= across <= x1 and top <= (character.top + character.bottom) / 2 <= bottom:
                 character.style = replace(character.style, link=uri)
-
-
-def _drawings(page: pdfium.PdfPage, upright: _Upright) -> tuple[list[Rule], float]:
-    """The ruled lines of the page, and the area of its pictures."""
-    rules: list[Rule] = []
-    pictures = 0.0
-    objects: Any = page.get_objects(max_depth=3)
-    for number, item in enumerate(objects):
-        if number > MAX_PATHS:
-            break
-        if item.type == raw.FPDF_PAGEOBJ_IMAGE:
-            x0, top, x1, bottom = upright.box(*item.get_bounds())
-            pictures += (x1 - x0) * (bottom - top)
-        elif item.type == raw.FPDF_PAGEOBJ_PATH and item.level == 0:
-            rules.extend(_rules(item, upright))
-    return rules, pictures
-
-
-def _rules(item: Any, upright: _Upright) -> Iterator[Rule]:
-    """The straight lines of one path: a thin bar as a whole, else its stroked horizontal and vertical edges."""
-    box = upright.box(*item.get_bounds())
-    bar = _bar(*box)
-    if bar is not None:
-        yield bar
-        return
-    fill, stroke = ctypes.c_int(), ctypes.c_int()
-    raw.FPDFPath_GetDrawMode(item.raw, fill, stroke)
-    count = raw.FPDFPath_CountSegments(item.raw)
-    if not stroke.value or count > MAX_PATHS:
-        return
-    matrix = item.get_matrix()
-    x, y = ctypes.c_float(), ctypes.c_float()
-    start = last = (0.0, 0.0)
-    for index in range(count):
-        segment = raw.FPDFPath_GetPathSegment(item.raw, index)
-        kind = raw.FPDFPathSegment_GetType(segment)
-        raw.FPDFPathSegment_GetPoint(segment, x, y)
-        point = upright.point(*matrix.on_point(x.value, y.value))
-        if kind == raw.FPDF_SEGMENT_LINETO:
-            edges = [(last, point)]
-        else:
-            start, edges = point, []
-        if raw.FPDFPathSegment_GetClose(segment):
-            edges.append((point, start))
-        for (ax, ay), (bx, by) in edges:
-            edge = _bar(min(ax, bx), min(ay, by), max(ax, bx), max(ay, by))
-            if edge is not None:
-                yield edge
-        last = point
-
-
-def _bar(x0: float, top: float, x1: float, bottom: float) -> Rule | None:
-    if bottom - top <= MAX_RULE_THICKNESS and x1 - x0 >= MIN_RULE_LENGTH:
-        middle = (top + bottom) / 2
-        return Rule(x0, middle, x1, middle)
-    if x1 - x0 <= MAX_RULE_THICKNESS and bottom - top >= MIN_RULE_LENGTH:
-        middle = (x0 + x1) / 2
-        return Rule(middle, top, middle, bottom)
-    return None
