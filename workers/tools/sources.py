@@ -9,8 +9,6 @@ Blocking throughout: call it where blocking is allowed, that is in a tool's thre
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import hashlib
 import mimetypes
@@ -22,9 +20,10 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
-from urllib.parse import unquote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tasks_server.settings import Settings
+from workers.tools.data_uri import parse_data_uri
 from workers.tools.https import HttpsRules, fetch
 from workers.tools.refusal import SourceRefused
 
@@ -222,36 +221,11 @@ def _path_of_file_uri(uri: str) -> str:
 
 
 def _copy_data_uri(uri: str, copy: _PrivateCopy) -> LocalSource:
-    """RFC 2397, with the `name=` parameter that file pickers add."""
-    header, comma, payload = uri.partition(",")
-    if not comma:
-        raise SourceRefused("The data: URI has no comma. Write data:<media type>;base64,<content>.")
-    media_type, *parameters = header[len("data:") :].split(";")
-    media_type = media_type.strip().lower() or "text/plain"
-    is_base64 = any(parameter.strip().lower() == "base64" for parameter in parameters)
-    if is_base64:
-        # Known before decoding, so that an oversized URI costs no second copy of itself.
-        copy.refuse_size(len(payload) * 3 // 4 - 2)
-    content = unquote_to_bytes(payload)
-    if is_base64:
-        content = _decode_base64(content)
-    names = [
-        unquote(p.partition("=")[2])
-        for p in parameters
-        if p.strip().lower().startswith(("name=", "filename="))
-    ]
-    name = display_name(names[0] if names else "") or f"data{mimetypes.guess_extension(media_type) or ''}"
-    return copy.write([content], name, media_type)
-
-
-def _decode_base64(content: bytes) -> bytes:
-    compact = b"".join(content.split())
-    try:
-        return base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)
-    except binascii.Error as error:
-        raise SourceRefused(
-            f"The data: URI is not valid base64: {error}. Encode the content again."
-        ) from error
+    data = parse_data_uri(uri)
+    # Known before decoding, so that an oversized URI costs no second copy of itself.
+    copy.refuse_size(data.least_size)
+    name = display_name(data.name) or f"data{mimetypes.guess_extension(data.media_type) or ''}"
+    return copy.write([data.decode()], name, data.media_type)
 
 
 def _copy_https(url: str, policy: SourcePolicy, copy: _PrivateCopy) -> LocalSource:

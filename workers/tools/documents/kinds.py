@@ -89,8 +89,8 @@ def detect(path: Path, name: str, media_type: str | None) -> Detected:
 
 
 def _by_content(path: Path, head: bytes, name: str, media_type: str | None, promised: Kind | None) -> Kind:
-    # Readers accept a PDF header anywhere in the first kilobyte.
-    if b"%PDF-" in head[:1024]:
+    # Readers accept a PDF header anywhere in the first kilobyte, but so may a text that speaks of one.
+    if head.lstrip().startswith(b"%PDF-") or (b"%PDF-" in head[:1024] and promised in (None, Kind.PDF)):
         return Kind.PDF
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _by_members(path, name)
