@@ -111,6 +111,6 @@ def _check_anything_was_read(engine: Engine, loaded: Loaded) -> None:
         return
     example = loaded.rejected.examples[0]
     raise DatasetRefused(
-        f"None of the {loaded.rejected.count:,} rows could be read. Line {example.line}: {example.reason}. "
+        f"None of the {loaded.rejected.count:,} rows could be read. Line {example.line}: {example.reason.rstrip('.')}. "
         "Check that the header has as many fields as the rows, and what separates the fields."
     )

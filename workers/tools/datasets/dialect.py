@@ -48,15 +48,17 @@ class _Record:
 
 
 def _records(sample: str, delimiter: str, is_whole: bool) -> list[_Record]:
-    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True)
     records: list[_Record] = []
-    line = 0
-    try:
-        for fields in reader:
-            records.append(_Record(line, fields))
-            line = reader.line_num
-    except csv.Error:  # a field beyond csv's limit: an unclosed quote, most likely
-        return records
+    while True:
+        line = reader.line_num
+        try:
+            fields = next(reader)
+        except StopIteration:
+            break
+        except csv.Error:  # something between a closing quotation mark and this delimiter
+            fields = ["?"]
+        records.append(_Record(line, fields))
     return records if is_whole or len(records) < 2 else records[:-1]
 
 

@@ -121,7 +121,11 @@ class Engine:
             if self._cancelled:
                 raise TaskCancelled from None
             raise
-        return running.outcome()
+        try:
+            return running.outcome()
+        except duckdb.InterruptException:
+            self.check_cancelled()  # it may have stopped before the watching thread saw why
+            raise
 
     def _watch(self, running: _Running[Any], on_percent: OnPercent) -> None:
         highest = 0.0

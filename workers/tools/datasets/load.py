@@ -67,12 +67,25 @@ def open_dataset(
         with contextlib.closing(Engine(scratch, limits)) as engine:
             on_engine(engine)
             try:
-                loaded = _load(engine, source, kind, reading, on_percent)
+                loaded = _load(engine, source, kind, reading, rising(on_percent))
                 columns = _columns(engine)
             except duckdb.OutOfMemoryException as error:
                 raise out_of_memory(limits) from error
             engine.lock([source.path.resolve()] if kind.format is Format.PARQUET else [])
             yield Dataset(engine, source.name, kind.format, columns, loaded)
+
+
+def rising(on_percent: OnPercent) -> OnPercent:
+    """Passes on only what is more than before: reading may take several attempts, each from the beginning."""
+    highest = 0.0
+
+    def report(percent: float) -> None:
+        nonlocal highest
+        if percent > highest:
+            highest = percent
+            on_percent(percent)
+
+    return report
 
 
 def _load(

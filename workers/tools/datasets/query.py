@@ -6,6 +6,7 @@ read back from there. So the query runs once, and results that do not fit into m
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -46,16 +47,19 @@ def run_query(
     needs too much memory; TaskCancelled.
     """
     engine = dataset.engine
+    written = engine.results / "result.parquet"
     try:
         select = one_select(engine, sql)
         # Nothing a query does may outlast it, not even in memory.
         engine.rows("BEGIN TRANSACTION READ ONLY")
-        written = engine.results / "result.parquet"
         columns = engine.run(lambda: _write(engine, select, written), on_percent)
     except duckdb.OutOfMemoryException as error:
         raise out_of_memory(engine.limits) from error
     except duckdb.Error as error:
         raise explained(error, dataset) from error
+    finally:
+        with contextlib.suppress(duckdb.Error):  # none was begun
+            engine.connection.rollback()
     source = f"read_parquet({literal(str(written))})"
     (row_count,) = engine.row(f"SELECT count(*) FROM {source}")  # noqa: S608
     rows = _preview(engine, source, columns, preview_rows)

@@ -70,7 +70,7 @@ def _parsed(line: bytes) -> bytes | None:
     """The line as normal JSON (the last of two equal keys wins), or None."""
     try:
         return orjson.dumps(orjson.loads(line))
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # broken, or nested too deeply
         return None
 
 

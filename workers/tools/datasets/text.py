@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import gzip
 import itertools
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from charset_normalizer import from_bytes
+from charset_normalizer import CharsetMatch, from_bytes
 
 from workers.tools.datasets.limits import Limits, in_words
 from workers.tools.datasets.refusal import DatasetRefused
@@ -148,10 +149,16 @@ def _guess_encoding(chunks: Iterator[bytes]) -> str:
     damaged = as_utf8.count("\N{REPLACEMENT CHARACTER}")
     if sum(not character.isascii() for character in as_utf8) >= 2 * damaged:
         return "utf-8"
-    best = from_bytes(sample, cp_isolation=_GUESSES).best()
-    if best is None or str(best) == sample.decode("cp1252", errors="replace"):
+    # Figures and separators between few words make the detector give up; the words alone may tell it enough.
+    words = b" ".join(word for word in re.findall(rb"[A-Za-z\x80-\xff]+", sample) if not word.isascii())
+    best = _detected(sample) or _detected(words)
+    if best is None or str(best) == bytes(best.raw).decode("cp1252", errors="replace"):
         return "cp1252"
     return best.encoding
+
+
+def _detected(sample: bytes) -> CharsetMatch | None:
+    return from_bytes(sample, cp_isolation=_GUESSES).best()
 
 
 def _rewrite(chunks: Iterator[bytes], encoding: str, path: Path, limits: Limits) -> int:

@@ -39,6 +39,8 @@ def short_value(value: Any) -> str:
 def short_time(text: str, unit: str) -> str:
     """A bar's start as far as its unit matters: ("2024-05-01", "month") → "May 2024"."""
     date, _, clock = text.partition(" ")
+    if clock.endswith("(BC)"):
+        return text
     year, month, day = [*date.rsplit("-", 2), "", ""][:3]
     if unit in ("year", "decade", "century", "millennium"):
         return year
