@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from tasks_server.errors import ConfigurationError
+from tasks_server.store.sqlite_connection import open_sqlite
 
 SQLITE_DRIVER = "sqlite+aiosqlite"
 POSTGRESQL_DRIVER = "postgresql+asyncpg"
@@ -120,10 +122,14 @@ def _sqlite_engine(url: str, *, connections: int) -> AsyncEngine:
     if not path.parent.is_dir():
         raise ConfigurationError(f"TASKS_DATABASE_URL: the directory {path.parent} does not exist.")
     engine = create_async_engine(
-        url, pool_size=connections, max_overflow=0, connect_args={"timeout": SQLITE_BUSY_SECONDS}
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        connect_args={"timeout": SQLITE_BUSY_SECONDS, "async_creator_fn": open_sqlite},
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_immediate)
+    event.listen(engine.sync_engine, "invalidate", _let_go_of_the_lock)
     return engine
 
 
@@ -133,6 +139,13 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _let_go_of_the_lock(connection: Any, *_: Any) -> None:
+    # The task that used this connection was cancelled in the middle of a statement. Closing it does not end its
+    # transaction while a cursor of it is still referenced somewhere, and nobody else could write until then.
+    with suppress(Exception, asyncio.CancelledError):
+        connection.rollback()
 
 
 def _begin_immediate(connection: Any) -> None:
