@@ -53,12 +53,20 @@ Handler = Callable[[Call], Awaitable[Result | Stream]]
 
 
 @dataclass(frozen=True, slots=True)
+class NameSource:
+    """The parameter that the `Mcp-Name` header mirrors. If not required, only a false header is refused."""
+
+    param: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """One revision of the protocol.
 
-    name_sources: for methods that are routed by name, the parameter that the `Mcp-Name` header mirrors.
+    name_sources: for the methods whose requests are routed by name.
     """
 
     version: str
     handlers: Mapping[str, Handler]
-    name_sources: Mapping[str, str]
+    name_sources: Mapping[str, NameSource]

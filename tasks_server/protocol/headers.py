@@ -69,11 +69,13 @@ def check_mirrored(headers: Headers, name: str, expected: str) -> None:
         raise HeaderMismatch(f"{name} is {value!r}, but the body says {expected!r}")
 
 
-def check_name(headers: Headers, source: str, expected: Any) -> None:
+def check_name(headers: Headers, source: str, expected: Any, required: bool = True) -> None:
     """Compare `Mcp-Name` with the parameter it mirrors; a parameter of the wrong type is not judged here."""
     value = headers.get(NAME)
     if isinstance(expected, str):
         if value is None:
+            if not required:
+                return
             raise HeaderMismatch(f"the {NAME} header is missing; params.{source} is {expected!r}")
         if decode_value(NAME, value) != expected:
             raise HeaderMismatch(f"{NAME} is {value!r}, but params.{source} is {expected!r}")

@@ -16,7 +16,7 @@ from typing import Any, cast
 from tasks_server.errors import RpcError
 from tasks_server.protocol import headers as mirrored
 from tasks_server.protocol.caller import CAPABILITIES_KEY, VERSION_KEY
-from tasks_server.protocol.dialect import Dialect
+from tasks_server.protocol.dialect import Dialect, NameSource
 from tasks_server.protocol.headers import Headers
 from tasks_server.protocol.jsonrpc import (
     METHOD_NOT_FOUND,
@@ -24,11 +24,6 @@ from tasks_server.protocol.jsonrpc import (
     InvalidParams,
     Request,
 )
-
-
-# ext-tasks asks clients to mirror the task id, and clients in the field do not (the base protocol's list of
-# methods that need Mcp-Name has no tasks/*). Nothing here is routed by it, so only a false one is refused.
-TASK_ID = "taskId"
 
 
 def read_meta(request: Request, served: Mapping[str, Dialect]) -> dict[str, Any]:
@@ -47,15 +42,15 @@ def read_meta(request: Request, served: Mapping[str, Dialect]) -> dict[str, Any]
     return meta
 
 
-def check_headers(headers: Headers, request: Request, version: str, name_sources: Mapping[str, str]) -> None:
+def check_headers(
+    headers: Headers, request: Request, version: str, name_sources: Mapping[str, NameSource]
+) -> None:
     """Raise HeaderMismatch unless version, method and name are mirrored truly."""
     mirrored.check_mirrored(headers, mirrored.PROTOCOL_VERSION, version)
     mirrored.check_mirrored(headers, mirrored.METHOD, request.method)
     source = name_sources.get(request.method)
-    if source == TASK_ID and headers.get(mirrored.NAME) is None:
-        return
     if source is not None:
-        mirrored.check_name(headers, source, request.params.get(source))
+        mirrored.check_name(headers, source.param, request.params.get(source.param), source.required)
 
 
 def choose_dialect(version: str, served: Mapping[str, Dialect]) -> Dialect:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks_server.protocol.dialect import Dialect
+from tasks_server.protocol.dialect import Dialect, NameSource
 from tasks_server.protocol.v2026_07_28.completion import complete_argument
 from tasks_server.protocol.v2026_07_28.discover import VERSION, discover
 from tasks_server.protocol.v2026_07_28.listen import listen
@@ -10,6 +10,10 @@ from tasks_server.protocol.v2026_07_28.prompts import get_prompt, list_prompts
 from tasks_server.protocol.v2026_07_28.resources import list_resources, list_templates, read_resource
 from tasks_server.protocol.v2026_07_28.tasks import cancel_task, get_task, update_task
 from tasks_server.protocol.v2026_07_28.tools import call_tool, list_tools
+
+# The extension asks clients to mirror the task id; the base protocol's table does not list tasks/*, and clients
+# in the field leave it out. Nothing here is routed by it, so only a false one is refused.
+TASK_ID = NameSource("taskId", required=False)
 
 DIALECT = Dialect(
     version=VERSION,
@@ -29,11 +33,11 @@ DIALECT = Dialect(
         "tasks/cancel": cancel_task,
     },
     name_sources={
-        "tools/call": "name",
-        "prompts/get": "name",
-        "resources/read": "uri",
-        "tasks/get": "taskId",
-        "tasks/update": "taskId",
-        "tasks/cancel": "taskId",
+        "tools/call": NameSource("name"),
+        "prompts/get": NameSource("name"),
+        "resources/read": NameSource("uri"),
+        "tasks/get": TASK_ID,
+        "tasks/update": TASK_ID,
+        "tasks/cancel": TASK_ID,
     },
 )

@@ -18,9 +18,6 @@ from tasks_server.protocol.v2026_07_28.request_state import open_state
 from tasks_server.protocol.v2026_07_28.results import created, tool_error
 from tasks_server.task import Door, Method, NewTask
 
-ATTACHED_RETENTION_MS = 60 * 60 * 1000
-"""For a caller that comes back with its requestState; nobody else can ask for the result again."""
-
 
 async def list_tools(call: Call) -> Result:
     offers = call.parts.catalog.current()
@@ -81,7 +78,8 @@ def _new_task(
         queue=tool.queue,
         arguments=orjson.dumps(arguments).decode(),
         origin=call.caller.origin(door),
-        retention_ms=tool.retention_ms if door is Door.HANDLE else ATTACHED_RETENTION_MS,
+        # Also for attached calls: the artifacts that their results link to live as long as the task.
+        retention_ms=tool.retention_ms,
         poll_interval_ms=tool.poll_interval_ms,
         run_timeout_ms=tool.run_timeout_ms,
         max_retries=tool.max_retries,
