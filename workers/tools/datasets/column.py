@@ -9,9 +9,10 @@ from enum import Enum, auto
 from workers.tools.datasets.engine import Engine, quoted
 from workers.tools.datasets.histogram import Spread, number_histogram, time_histogram
 from workers.tools.datasets.report import ColumnProfile, Quantiles, TopValue
-from workers.tools.datasets.values import as_json, is_nested, selectable
+from workers.tools.datasets.values import MAX_TEXT, as_json, is_nested, selectable, short_type
 
 TOP_VALUES = 10
+_ORDERED = ("BOOLEAN", "TIME", "INTERVAL", "UUID", "BIT", "BIGNUM")
 _PROBABILITIES = "[0.05, 0.25, 0.5, 0.75, 0.95]"
 
 
@@ -22,14 +23,14 @@ class Family(Enum):
     TIME = auto()
     TEXT = auto()
     BINARY = auto()
-    NESTED = auto()
-    OTHER = auto()
+    ORDERED = auto()
+    OPAQUE = auto()
 
 
 def family_of(kind: str) -> Family:
     """kind: DuckDB's name of a type."""
     if is_nested(kind):
-        return Family.NESTED
+        return Family.OPAQUE
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
         return Family.TIME
     if kind == "VARCHAR" or kind.startswith("ENUM"):
@@ -42,7 +43,7 @@ def family_of(kind: str) -> Family:
         or kind.startswith("DECIMAL")
     ):
         return Family.NUMBER
-    return Family.OTHER
+    return Family.ORDERED if kind.startswith(_ORDERED) else Family.OPAQUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def profile_column(subject: Subject) -> ColumnProfile:
     )
     profile = ColumnProfile(
         name=subject.name,
-        type=subject.kind,
+        type=short_type(subject.kind),
         nulls=subject.rows - present,
         distinct=min(different, present),
     )
@@ -93,16 +94,16 @@ def profile_column(subject: Subject) -> ColumnProfile:
 
 
 def _comparable(subject: Subject) -> str:
-    """Something that can be grouped and counted; nested values by their JSON."""
-    if family_of(subject.kind) is Family.NESTED:
+    """Something that can be grouped and counted; lists, objects and unknown types by their JSON."""
+    if family_of(subject.kind) is Family.OPAQUE:
         return f"CAST(to_json({subject.sql}) AS VARCHAR)"
     return subject.sql
 
 
 def _top_values(subject: Subject) -> list[TopValue]:
     key = _comparable(subject)
-    nested = family_of(subject.kind) is Family.NESTED
-    shown = f"left(key, {501})" if nested else selectable("key", subject.kind)
+    kind = "JSON" if family_of(subject.kind) is Family.OPAQUE else subject.kind
+    shown = f"left(key, {MAX_TEXT + 1})" if kind == "JSON" else selectable("key", kind)
     rows = subject.engine.rows(
         f"SELECT {shown}, count FROM (SELECT {key} AS key, count(*) AS count FROM data "  # noqa: S608
         f"WHERE {subject.sql} IS NOT NULL GROUP BY key ORDER BY count DESC, key LIMIT {TOP_VALUES}) "
@@ -111,7 +112,7 @@ def _top_values(subject: Subject) -> list[TopValue]:
     if rows[0][1] == 1 and len(rows) == TOP_VALUES:
         return []
     return [
-        TopValue(value=as_json(value, subject.kind), count=count, share=round(count / subject.rows, 6))
+        TopValue(value=as_json(value, kind), count=count, share=round(count / subject.rows, 6))
         for value, count in rows
     ]
 
@@ -180,7 +181,7 @@ def _add_binary(subject: Subject, profile: ColumnProfile) -> None:
     )
 
 
-def _add_other(subject: Subject, profile: ColumnProfile) -> None:
+def _add_ends(subject: Subject, profile: ColumnProfile) -> None:
     low, high = subject.engine.row(
         f"SELECT {selectable(f'min({subject.sql})', subject.kind)}, "  # noqa: S608
         f"{selectable(f'max({subject.sql})', subject.kind)} FROM data"
@@ -197,8 +198,8 @@ _ADD = {
     Family.TIME: _add_time,
     Family.TEXT: _add_text,
     Family.BINARY: _add_binary,
-    Family.NESTED: _add_nothing,
-    Family.OTHER: _add_other,
+    Family.ORDERED: _add_ends,
+    Family.OPAQUE: _add_nothing,
 }
 
 

@@ -19,7 +19,7 @@ from workers.tools.datasets.load import Dataset
 from workers.tools.datasets.query_error import explained
 from workers.tools.datasets.report import ResultColumn
 from workers.tools.datasets.statement import one_select
-from workers.tools.datasets.values import as_json, is_nested, selectable
+from workers.tools.datasets.values import as_json, is_nested, selectable, short_type
 
 ResultFormat = Literal["parquet", "csv"]
 
@@ -64,7 +64,8 @@ def run_query(
     (row_count,) = engine.row(f"SELECT count(*) FROM {source}")  # noqa: S608
     rows = _preview(engine, source, columns, preview_rows)
     file = written if result_format == "parquet" else _as_csv(engine, source, columns)
-    return Answer(columns, row_count, rows, file)
+    shown = [ResultColumn(name=column.name, type=short_type(column.type)) for column in columns]
+    return Answer(shown, row_count, rows, file)
 
 
 def _write(engine: Engine, select: str, path: Path) -> list[ResultColumn]:

@@ -9,6 +9,7 @@ import duckdb
 from workers.tools.datasets.engine import quoted
 from workers.tools.datasets.load import Dataset
 from workers.tools.datasets.refusal import QueryRefused
+from workers.tools.datasets.values import short_type
 
 MAX_COLUMNS = 100
 MAX_MESSAGE = 2_000
@@ -43,7 +44,7 @@ def _tables(dataset: Dataset) -> str:
 
 
 def _columns(dataset: Dataset) -> str:
-    shown = [f"{quoted(name)} {kind}" for name, kind in dataset.columns[:MAX_COLUMNS]]
+    shown = [f"{quoted(name)} {short_type(kind)}" for name, kind in dataset.columns[:MAX_COLUMNS]]
     more = len(dataset.columns) - len(shown)
     rest = f", and {more:,} more" if more else ""
     others = f"\nThere are {_tables(dataset)}." if len(dataset.loaded.tables) > 1 else ""

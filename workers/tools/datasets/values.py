@@ -10,6 +10,7 @@ MAX_TEXT = 500
 """Characters of one value that are shown; longer ones end in an ellipsis."""
 
 MAX_BYTES = 60
+MAX_TYPE = 120
 MAX_EXACT = 2**53
 
 _NUMBERS = {
@@ -33,6 +34,11 @@ _NESTED = ("STRUCT(", "MAP(", "UNION(", "TUPLE(", "JSON", "VARIANT")
 def is_nested(kind: str) -> bool:
     """Whether values of this DuckDB type are lists, objects or JSON."""
     return kind.endswith("]") or kind.startswith(_NESTED)
+
+
+def short_type(kind: str) -> str:
+    """A type to show: an object's can name thousands of fields."""
+    return kind if len(kind) <= MAX_TYPE else kind[:MAX_TYPE] + "…"
 
 
 def selectable(expression: str, kind: str) -> str:
