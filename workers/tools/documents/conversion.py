@@ -65,8 +65,8 @@ def convert(ctx: SyncTaskContext, source: LocalSource, request: Request, out: Pa
     the last one. Raises DocumentRefused when nothing can be made of the file, ToolError when the request does
     not fit it or the caller no longer wants it.
     """
-    detected = detect(source.path, source.name, source.media_type)
     with parsing(source.name):
+        detected = detect(source.path, source.name, source.media_type)
         document = open_document(detected.kind, source, request.base_url)
     try:
         numbers = _choose(ctx, document, request, source.name)

@@ -63,6 +63,8 @@ class DocxDocument:
                 file, style_map=STYLES, convert_image=mammoth.images.img_element(_without_data)
             )
         soup = parse(f"<body>{result.value}</body>")
+        for back in soup.select('a[href^="#footnote-ref-"], a[href^="#endnote-ref-"]'):
+            back.decompose()
         said = " ".join(str(message.message) for message in result.messages)
         notes = [note for name, note in LEFT_OUT.items() if name in said]
         yield Part(markdown=to_markdown(soup.body or soup, self._name), notes=notes)

@@ -116,7 +116,7 @@ def _by_members(path: Path, name: str) -> Kind:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
             if "mimetype" in names:
-                mimetype = archive.open("mimetype").read(200).decode("ascii", "replace").strip()
+                mimetype = _head(archive, "mimetype", 200).decode("ascii", "replace").strip()
                 if mimetype == "application/epub+zip":
                     return Kind.EPUB
                 if mimetype.startswith("application/vnd.oasis.opendocument"):
@@ -125,7 +125,7 @@ def _by_members(path: Path, name: str) -> Kind:
                         + CONVERT_FIRST.format("DOCX, XLSX, PPTX or PDF")
                     )
             if "[Content_Types].xml" in names:
-                return _by_content_types(archive.open("[Content_Types].xml").read(1024 * 1024), name)
+                return _by_content_types(_head(archive, "[Content_Types].xml", 1024 * 1024), name)
             if "META-INF/container.xml" in names:
                 return Kind.EPUB
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
@@ -134,6 +134,11 @@ def _by_members(path: Path, name: str) -> Kind:
             "Download or export it again."
         ) from error
     raise DocumentRefused(f"{name} is a ZIP archive. Unpack it and send the documents one by one.")
+
+
+def _head(archive: zipfile.ZipFile, member: str, size: int) -> bytes:
+    with archive.open(member) as file:
+        return file.read(size)
 
 
 def _by_content_types(content: bytes, name: str) -> Kind:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 import warnings
@@ -31,10 +32,12 @@ class XlsxDocument:
     def __init__(self, path: Path, name: str) -> None:
         self.warnings: list[str] = []
         self._path = path
-        self._book: Any = _load(path, values=True)
-        self._names: list[str] = [sheet.title for sheet in self._book.worksheets]
-        if not self._names:
-            raise DocumentRefused(f"{name} has no sheets with cells: there is nothing to convert.")
+        with contextlib.ExitStack() as opened:
+            self._book: Any = _load(path, opened, values=True)
+            self._names: list[str] = [sheet.title for sheet in self._book.worksheets]
+            if not self._names:
+                raise DocumentRefused(f"{name} has no sheets with cells: there is nothing to convert.")
+            self._open = opened.pop_all()
         title = str(self._book.properties.title or "").strip()
         self.title = title or None
         self._formulas: Any = None
@@ -53,9 +56,7 @@ class XlsxDocument:
             yield Part(markdown="\n\n".join(blocks), notes=notes)
 
     def close(self) -> None:
-        self._book.close()
-        if self._formulas is not None:
-            self._formulas.close()
+        self._open.close()
 
     def _rows(self, name: str, notes: list[str]) -> list[list[str]]:
         sheet = self._book[name]
@@ -93,17 +94,19 @@ class XlsxDocument:
 
     def _formula_rows(self, name: str) -> Iterator[Sequence[Any]]:
         if self._formulas is None:
-            self._formulas = _load(self._path, values=False)
+            self._formulas = _load(self._path, self._open, values=False)
         sheet = self._formulas[name]
         sheet.reset_dimensions()
         return iter(sheet.iter_rows())
 
 
-def _load(path: Path, *, values: bool) -> Any:
+def _load(path: Path, opened: contextlib.ExitStack, *, values: bool) -> Any:
+    """Over a file of our own, because openpyxl leaves its own open when it fails."""
+    file = opened.enter_context(path.open("rb"))
     with warnings.catch_warnings():
         # It warns of features it does not keep when saving, which nobody does here.
         warnings.simplefilter("ignore")
-        return load_workbook(path, read_only=True, data_only=values, keep_links=False)
+        return load_workbook(file, read_only=True, data_only=values, keep_links=False)
 
 
 def _fill_in(shown: list[str], formulas: Sequence[Any]) -> int:

@@ -213,6 +213,35 @@ def _word_link(text: Any, url: str, label: str) -> None:
     text._p.append(link)
 
 
+def word_with_footnote(path: Path) -> Path:
+    """python-docx writes no footnotes, so the part is added to its package by hand."""
+    document: Any = docx.Document()
+    document.add_paragraph("A claim.")
+    document.save(str(path))
+    with zipfile.ZipFile(path) as whole:
+        members = {name: whole.read(name).decode("latin-1") for name in whole.namelist()}
+    main = "xmlns:w='http://schemas.openxmlformats.org/wordprocessingml/2006/main'"
+    relation = f"{RELATIONSHIP_TYPE.FOOTNOTES}' Target='footnotes.xml'/></Relationships>"
+    note = "<w:p><w:r><w:t>Its source.</w:t></w:r></w:p>"
+    members["word/footnotes.xml"] = (
+        f"<w:footnotes {main}><w:footnote w:id='1'>{note}</w:footnote></w:footnotes>"
+    )
+    for name, old, new in (
+        (
+            "word/document.xml",
+            "A claim.</w:t></w:r>",
+            "A claim.</w:t></w:r><w:r><w:footnoteReference w:id='1'/></w:r>",
+        ),
+        ("word/_rels/document.xml.rels", "</Relationships>", f"<Relationship Id='rIdF' Type='{relation}"),
+    ):
+        assert old in members[name]
+        members[name] = members[name].replace(old, new)
+    with zipfile.ZipFile(path, "w") as changed:
+        for name, content in members.items():
+            changed.writestr(name, content.encode("latin-1"))
+    return path
+
+
 def slides(path: Path, count: int = 3) -> Path:
     """A bulleted slide with notes, one with a table and a chart, and plain ones up to `count`."""
     presentation: Any = Presentation()

@@ -19,6 +19,11 @@ async def test_a_word_document_keeps_what_markdown_can_say(room: Path, convert: 
     assert done.converted["unit"] == "part"
 
 
+async def test_footnotes_follow_the_text(room: Path, convert: Convert) -> None:
+    samples.word_with_footnote(room / "notes.docx")
+    assert (await convert("notes.docx")).markdown == "A claim.<sup>[1]</sup>\n\n1. Its source.\n"
+
+
 async def test_slides_become_sections_with_lists_tables_charts_and_notes(
     room: Path, convert: Convert
 ) -> None:

@@ -147,3 +147,10 @@ async def test_a_damaged_pdf_is_refused(room: Path, convert: Convert) -> None:
 async def test_a_pdf_without_text_or_pictures_is_refused_as_empty(room: Path, convert: Convert) -> None:
     samples.drawn_pdf(room / "blank.pdf", [])
     assert "blank.pdf contains no text" in (await convert("blank.pdf")).error
+
+
+async def test_a_line_of_nothing_but_bullets_is_no_trouble(room: Path, convert: Convert) -> None:
+    samples.drawn_pdf(
+        room / "bullets.pdf", [(72, 700, "\u2022"), (80, 700, "\u2022"), (72, 650, "Text under the bullets")]
+    )
+    assert "Text under the bullets" in (await convert("bullets.pdf")).markdown

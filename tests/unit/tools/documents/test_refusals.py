@@ -76,6 +76,16 @@ async def test_a_broken_package_is_refused_as_damaged(room: Path, convert: Conve
     assert "is damaged" in (await convert(name)).error
 
 
+@pytest.mark.parametrize("member", ["[Content_Types].xml", "mimetype"])
+async def test_a_member_that_cannot_be_unpacked_is_damage(room: Path, convert: Convert, member: str) -> None:
+    path = room / "a.docx"
+    package(path, **{member: TYPES * 20})
+    raw = bytearray(path.read_bytes())
+    raw[30 + len(member) + 2] ^= 0xFF
+    path.write_bytes(raw)
+    assert "damaged" in (await convert("a.docx")).error
+
+
 async def test_a_member_that_unpacks_to_hundreds_of_times_its_size_is_refused(
     room: Path, convert: Convert
 ) -> None:

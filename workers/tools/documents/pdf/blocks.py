@@ -141,7 +141,8 @@ class _Reader(Column):
         mark = self.marker(line)
         # The bullet of an outer list may stand before that of the inner one, on the same line.
         self.counted = int(mark) if mark.isdigit() else 0
-        own = next(n for n, word in enumerate(line.words) if mark != "•" or not BULLET.match(word.text))
+        texts = (n for n, word in enumerate(line.words) if mark != "•" or not BULLET.match(word.text))
+        own = next(texts, len(line.words) - 1)
         words = line.words[max(1, own) :]
         last = index
         while last + 1 < end and self.continues_item(last + 1, words[0].x0, line, end):
