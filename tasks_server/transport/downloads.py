@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from tasks_server.artifacts import ArtifactStore
 from tasks_server.transport.guards import caller_of
+
+log = logging.getLogger(__name__)
 
 
 class ArtifactDownload:
@@ -22,9 +28,15 @@ class ArtifactDownload:
         task_id, name = request.path_params["task_id"], request.path_params["name"]
         artifact = await self._artifacts.find(caller_of(request), task_id, name)
         if artifact is None:
-            return PlainTextResponse("Not found.\n", status_code=404)
+            return _not_found()
+        try:
+            facts = await anyio.to_thread.run_sync(Path.stat, artifact.path)
+        except FileNotFoundError:
+            log.warning("The file of artifact %s/%r is missing from the store", task_id, name)
+            return _not_found()
         return FileResponse(
             artifact.path,
+            stat_result=facts,
             media_type=artifact.mime_type,
             filename=artifact.name,
             content_disposition_type="attachment",
@@ -34,3 +46,7 @@ class ArtifactDownload:
                 "Cache-Control": "private, max-age=3600",
             },
         )
+
+
+def _not_found() -> Response:
+    return PlainTextResponse("Not found.\n", status_code=404)
