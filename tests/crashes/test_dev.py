@@ -7,23 +7,21 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import httpx2 as httpx
+import httpx2
 import pytest
 
-from tests.protocol.client import Client
+from tests.crashes.client import Client
 from tests.support.processes import ProcessStarter, Started, all_gone
 from tests.support.waiting import wait_until
 
-TASKS: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 TOOLS = "tests.crashes.tools"
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=20) as client:
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(timeout=20) as client:
         yield client
 
 
@@ -34,37 +32,21 @@ def dev(start: ProcessStarter, *arguments: str) -> Started:
     )
 
 
-async def client_of(started: Started, http: httpx.AsyncClient) -> Client:
-    """A client that declares tasks, once the banner is there."""
+async def client_of(started: Started, http: httpx2.AsyncClient) -> Client:
+    """A client, once the banner is there."""
     url = (await started.line(r"(http://\S+)/mcp")).group(1)
-    return Client(http, url).declaring(TASKS)
-
-
-async def submit(client: Client, tool: str, **arguments: str) -> str:
-    return (await client.call(tool, dict(arguments))).result["taskId"]
-
-
-async def status(client: Client, task_id: str) -> str:
-    return (await client.request("tasks/get", {"taskId": task_id})).result["status"]
-
-
-async def completed(client: Client, task_id: str) -> None:
-    async def is_completed() -> bool:
-        return await status(client, task_id) == "completed"
-
-    await wait_until(is_completed, 20, describing=f"the end of task {task_id}")
+    return Client(http, url)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGKILL, -9)])
 async def test_nothing_is_left_running_and_what_was_submitted_goes_on_next_time(
-    start: ProcessStarter, http: httpx.AsyncClient, number: signal.Signals, code: int
+    start: ProcessStarter, http: httpx2.AsyncClient, number: signal.Signals, code: int
 ):
     gate = start.directory / "gate"
     first = dev(start)
     client = await client_of(first, http)
-    task_id = await submit(client, "wait_for_file", path=str(gate))
-    async with client.stream("subscriptions/listen", {"notifications": {"toolsListChanged": True}}) as stream:
-        await stream.next()
+    task_id = await client.submit("wait_for_file", path=str(gate))
+    async with client.listening():
         children = [child.pid for child in first.descendants()]
         assert len(children) == 2, "Valkey and the worker"
         assert await first.stop(number) == code
@@ -72,16 +54,16 @@ async def test_nothing_is_left_running_and_what_was_submitted_goes_on_next_time(
     assert "Traceback" not in first.output
 
     client = await client_of(dev(start), http)
-    assert await status(client, task_id) == "working"
+    assert await client.status(task_id) == "working"
     gate.touch()
-    await completed(client, task_id)
+    await client.completed(task_id)
 
 
-async def test_ctrl_c_twice_ends_at_once(start: ProcessStarter, http: httpx.AsyncClient):
+async def test_ctrl_c_twice_ends_at_once(start: ProcessStarter, http: httpx2.AsyncClient):
     begun = start.directory / "begun"
     started = dev(start)
     client = await client_of(started, http)
-    await submit(client, "block_until_file", path="/nowhere/at/all", started=str(begun))
+    await client.submit("block_until_file", path="/nowhere/at/all", started=str(begun))
     await wait_until(begun.exists, describing="the start of the deaf tool")
     children = [child.pid for child in started.descendants()]
     started.send(signal.SIGINT)
@@ -105,16 +87,16 @@ def refused(url: str) -> bool:
         return probe.connect_ex((host, int(port))) != 0
 
 
-async def test_killed_children_are_started_again(start: ProcessStarter, http: httpx.AsyncClient):
+async def test_killed_children_are_started_again(start: ProcessStarter, http: httpx2.AsyncClient):
     gate = start.directory / "gate"
     started = dev(start)
     client = await client_of(started, http)
     killed = started.descendants()
     for child in killed:
         child.kill()
-    task_id = await submit(client, "wait_for_file", path=str(gate))
+    task_id = await client.submit("wait_for_file", path=str(gate))
     gate.touch()
-    await completed(client, task_id)
+    await client.completed(task_id)
     children = [child.pid for child in started.descendants()]
     assert len(children) == 2
     assert not {child.pid for child in killed} & set(children)
@@ -122,16 +104,16 @@ async def test_killed_children_are_started_again(start: ProcessStarter, http: ht
     await all_gone(children)
 
 
-async def test_two_on_one_data_directory_share_it(start: ProcessStarter, http: httpx.AsyncClient):
+async def test_two_on_one_data_directory_share_it(start: ProcessStarter, http: httpx2.AsyncClient):
     gate = start.directory / "gate"
     first, second = dev(start), dev(start)
     client = await client_of(first, http)
-    task_id = await submit(client, "wait_for_file", path=str(gate))
+    task_id = await client.submit("wait_for_file", path=str(gate))
     survivor = await client_of(second, http)
-    assert await status(survivor, task_id) == "working"
+    assert await survivor.status(task_id) == "working"
     assert await first.stop(signal.SIGKILL) == -9
     gate.touch()
-    await completed(survivor, await submit(survivor, "wait_for_file", path=str(gate)))
+    await survivor.completed(await survivor.submit("wait_for_file", path=str(gate)))
     children = [child.pid for child in second.descendants()]
     assert await second.stop(signal.SIGHUP) == 0
     await all_gone(children)

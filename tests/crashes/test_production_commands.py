@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.crashes.test_dev import ROOT, TASKS, completed, refuses, status, submit
-from tests.protocol.client import Client
+from tests.crashes.client import Client
+from tests.crashes.test_dev import ROOT, refuses
 from tests.support.processes import ProcessStarter
 from tests.support.waiting import wait_until
 
@@ -39,22 +39,19 @@ async def test_the_parts_of_a_deployment_work_together_and_end_in_order(
     gate = tmp_path / "gate"
     server = start.tasks_server("serve", "--port", "0", env=env)
     url = (await server.line(r"Listening on (http://\S+)")).group(1)
-    client = Client(http, url).declaring(TASKS)
-    assert (await http.get(url + "/readyz")).json()["workers"] is False
+    client = Client(http, url)
+    assert not await client.has_workers()
 
     worker = start.tasks_server("worker", "--tools", "tests.crashes.tools", "--queue", "slow", env=env)
-    await worker.line("wait_for_file on queue slow|on queue slow")
+    await worker.line("wait_for_file.* on queue slow")
 
-    async def has_workers() -> bool:
-        return (await http.get(url + "/readyz")).json()["workers"]
-
-    await wait_until(has_workers, describing="the server knows its worker")
-    task_id = await submit(client, "wait_for_file", path=str(gate))
+    await wait_until(client.has_workers, describing="the server knows its worker")
+    task_id = await client.submit("wait_for_file", path=str(gate))
     assert await worker.stop(signal.SIGTERM) == 0, "work that it was in the middle of is handed back"
-    assert await status(client, task_id) == "working"
+    assert await client.status(task_id) == "working"
     start.tasks_server("worker", "--tools", "tests.crashes.tools", "--queue", "slow", env=env)
     gate.touch()
-    await completed(client, task_id)
+    await client.completed(task_id)
     assert await server.stop(signal.SIGTERM) == 0
 
 
