@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from alembic.util import CommandError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,10 +33,6 @@ async def migrate_database(url: str) -> None:
 async def _explained(url: str) -> AsyncGenerator[None]:
     try:
         yield
-    except CommandError as error:
-        raise ConfigurationError(
-            f"The database was made by another version of this program: {error}."
-        ) from None
     except (*DATABASE_UNAVAILABLE, SQLAlchemyError) as error:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
         raise ConfigurationError(

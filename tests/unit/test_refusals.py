@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from tasks_server.embedded.data_directory import DataDirectory, readable_roots
 from tasks_server.embedded.dev import DevOptions, dev
@@ -18,6 +19,8 @@ from tasks_server.errors import ConfigurationError
 from tasks_server.serve import listen, url_of
 from tasks_server.settings import Settings
 from tasks_server.startup import check_database, migrate_database
+from tasks_server.store.migrate import NEWEST
+from tasks_server.store.upgrade import SCRIPTS
 from workers.loading import load
 
 
@@ -193,3 +196,7 @@ def test_tools_that_cannot_be_loaded_are_told(
         load([name])
     assert "workers/loading.py" not in str(refusal.value)
     assert "importlib" not in str(refusal.value)
+
+
+def test_the_newest_migration_is_known_without_looking():
+    assert ScriptDirectory(str(SCRIPTS)).get_current_head() == NEWEST
