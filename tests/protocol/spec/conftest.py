@@ -1,0 +1,71 @@
+"""A running deployment per kind of database, shared by all tests here, and a client for each test."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.conftest import DATABASES
+from tests.protocol.spec.notes import Notes
+from tests.protocol.spec.stack import Stack, start_stack
+from tests.protocol.spec.wire import TIMEOUT_SECONDS, Wire
+from tests.support.databases import PostgresDatabases, SqliteDatabases
+
+
+@pytest.fixture(scope="session")
+def sqlite_stack(sqlite_databases: SqliteDatabases) -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory(prefix="tst-", dir="/tmp") as directory:
+        stack = start_stack(Path(directory), sqlite_databases.create(Path(directory)))
+        yield stack
+        stack.destroy()
+
+
+@pytest.fixture(scope="session")
+def postgresql_stack(postgres_databases: PostgresDatabases) -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory(prefix="tst-", dir="/tmp") as directory:
+        url = postgres_databases.create()
+        stack = start_stack(Path(directory), url)
+        yield stack
+        stack.destroy()
+        postgres_databases.drop(url)
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest) -> str:
+    """Every test here runs once for each kind of database, unless its module is about what is told without one."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def stack(request: pytest.FixtureRequest, database: str) -> Stack:
+    """The running deployment."""
+    running: Stack = request.getfixturevalue(f"{database}_stack")
+    return running
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, verify=False) as client:
+        yield client
+
+
+@pytest.fixture
+def wire(stack: Stack, http: httpx2.AsyncClient) -> Wire:
+    """A client of the first server."""
+    return Wire(http, stack.url)
+
+
+@pytest.fixture
+def other(stack: Stack, http: httpx2.AsyncClient) -> Wire:
+    """The same client, talking to the second server."""
+    return Wire(http, stack.other_url)
+
+
+@pytest.fixture
+def notes(stack: Stack) -> Notes:
+    return Notes(stack.new_directory())
