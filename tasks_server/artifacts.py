@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import anyio.to_thread
 
+from tasks_server.encoding import is_storable
 from tasks_server.store.database import Database
 from tasks_server.store.statements import reading as reading_sql
 
@@ -62,6 +63,8 @@ class ArtifactStore:
 
     async def find(self, owner: str, task_id: str, name: str) -> Artifact | None:
         """The artifact, if this owner's task has one of this name."""
+        if not is_storable(task_id + name):
+            return None
         async with self._database.reading() as connection:
             row = (await connection.execute(reading_sql.artifact(owner, task_id, name))).one_or_none()
         if row is None:

@@ -18,3 +18,8 @@ def encode_text(value: Any) -> str:
 
 def decode_json(data: bytes | str) -> Any:
     return orjson.loads(data)
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database can hold the text, or be asked for it: PostgreSQL refuses NUL."""
+    return "\0" not in text

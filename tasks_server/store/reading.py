@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from tasks_server.encoding import is_storable
 from tasks_server.store.batch import Batch
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
@@ -29,7 +30,8 @@ class TaskReader:
         return {task.id: task for task in await self._select(ids) if task is not None} if ids else {}
 
     async def _select(self, ids: Sequence[str]) -> Sequence[Task | None]:
-        unique = list(dict.fromkeys(ids))
+        # Ids come from outside and share a statement: one that the database refuses must not fail the others.
+        unique = [task_id for task_id in dict.fromkeys(ids) if is_storable(task_id)]
         found: dict[str, Task] = {}
         questions: dict[str, list[InputRequest]] = defaultdict(list)
         async with self._database.reading() as connection:
