@@ -74,7 +74,7 @@ class McpEndpoint:
         if not isinstance(answer, Streamed):
             await answer(scope, receive, send)
             return
-        async with answering(answer, self._bells) as current:
+        async with answering(answer, receive, self._bells) as current:
             if isinstance(current.first, Final):
                 await _json(current.first)(scope, receive, send)
             else:

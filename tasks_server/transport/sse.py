@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
-from anyio.streams.memory import MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
@@ -49,12 +49,26 @@ class HttpOutlet:
 
 
 class Answering:
-    """One streamed answer being worked on. `first` is what came within the first second, if anything did."""
+    """One streamed answer being worked on."""
 
-    def __init__(self, bell: anyio.Event, messages: AsyncIterator[bytes | Final]) -> None:
+    def __init__(self, bell: anyio.Event, messages: MemoryObjectReceiveStream[bytes | Final]) -> None:
         self._bell = bell
         self._messages = messages
-        self.first: bytes | Final | None = None
+        self._first = asyncio.ensure_future(messages.receive())
+
+    @property
+    def first(self) -> bytes | Final | None:
+        """The first message, if it is there."""
+        return self._first.result() if self._first.done() else None
+
+    async def begin(self, receive: Receive) -> None:
+        """Wait for the first message, until patience ends or the client goes."""
+        gone = asyncio.ensure_future(_disconnected(receive))
+        await asyncio.wait([self._first, gone], timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await _stopped(gone)
+
+    async def stop(self) -> None:
+        await _stopped(self._first)
 
     def response(self) -> EventSourceResponse:
         return EventSourceResponse(
@@ -73,14 +87,16 @@ class Answering:
             log.info("A client has not read its stream for %s s; it is closed", SEND_TIMEOUT_SECONDS)
 
     async def _events(self) -> AsyncGenerator[bytes]:
-        if self.first is not None:
-            yield _event(self.first)
+        with suppress(anyio.EndOfStream):
+            yield _event(await self._first)
         async for message in self._messages:
             yield _event(message)
 
 
 @asynccontextmanager
-async def answering(streamed: Streamed, bells: set[anyio.Event]) -> AsyncGenerator[Answering]:
+async def answering(
+    streamed: Streamed, receive: Receive, bells: set[anyio.Event]
+) -> AsyncGenerator[Answering]:
     """Start working on an answer, and stop when the block is left. Its bell is in `bells` meanwhile."""
     sender, receiver = anyio.create_memory_object_stream[bytes | Final](_BUFFERED_MESSAGES)
     outlet = HttpOutlet(sender)
@@ -94,13 +110,24 @@ async def answering(streamed: Streamed, bells: set[anyio.Event]) -> AsyncGenerat
     try:
         async with receiver:
             current = Answering(outlet.bell, receiver)
-            with anyio.move_on_after(PATIENCE_SECONDS):
-                current.first = await receiver.receive()
-            yield current
+            try:
+                await current.begin(receive)
+                yield current
+            finally:
+                await current.stop()
     finally:
         bells.discard(outlet.bell)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await _stopped(running)
+
+
+async def _stopped(running: asyncio.Future[Any]) -> None:
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _event(message: bytes | Final) -> bytes:
