@@ -5,10 +5,12 @@ arq's own pool sets no socket timeout, so a half-open connection would hang it f
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 from arq.connections import ArqRedis
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -59,6 +61,36 @@ def _pool(url: str, timeout: float, **options: Any) -> ConnectionPool:
     # redis-py leaves the signature partly untyped.
     make_pool = cast("Any", ConnectionPool).from_url
     try:
-        return make_pool(url, socket_timeout=timeout, max_connections=MAX_CONNECTIONS, **options)
+        pool = make_pool(url, socket_timeout=timeout, max_connections=MAX_CONNECTIONS, **options)
     except ValueError as error:
         raise ConfigurationError(f"TASKS_REDIS_URL: {error}") from None
+    pool.connection_class = CANCELLABLE[pool.connection_class]
+    return pool
+
+
+class _Cancellable(AbstractConnection):
+    """A connection whose user is cancelled when it is told so.
+
+    redis-py sends under `asyncio.wait_for`, which on Python 3.11 drops a cancellation that comes once everything
+    is sent: the command would go on, and a tool that reports progress could not be stopped.
+    """
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        user = asyncio.current_task()
+        before = user.cancelling() if user else 0
+        await super().send_packed_command(command, check_health)
+        if user and user.cancelling() > before:
+            await self.disconnect(nowait=True)  # nobody will read the answer
+            raise asyncio.CancelledError
+
+
+class _Tcp(_Cancellable, Connection): ...
+
+
+class _Tls(_Cancellable, SSLConnection): ...
+
+
+class _UnixSocket(_Cancellable, UnixDomainSocketConnection): ...
+
+
+CANCELLABLE = {Connection: _Tcp, SSLConnection: _Tls, UnixDomainSocketConnection: _UnixSocket}
