@@ -10,6 +10,7 @@ What differs from a stock arq worker, and why (docs/architecture.md has the meas
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,6 +20,9 @@ from arq.worker import Worker, func
 
 from tasks_server.encoding import decode_json, encode_json
 from tasks_server.queue import RUN, queue_key
+from tasks_server.redis_client import UNAVAILABLE
+
+log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
 PICK_SECONDS = 15.0
@@ -43,6 +47,11 @@ class Slots:
     def used(self) -> int:
         """Counted from the running jobs themselves, so that no failure can leak a slot."""
         return sum(worker.busy for worker in self.workers)
+
+    def take_in(self, newcomer: QueueWorker) -> None:
+        """Another worker picks from now on. What a failed one had started goes on, and counts until it is done."""
+        self.workers = [worker for worker in self.workers if worker.allow_pick_jobs or worker.busy]
+        self.workers.append(newcomer)
 
     def wake(self) -> None:
         for worker in self.workers:
@@ -77,11 +86,11 @@ class QueueWorker(Worker):
         self.sem = asyncio.BoundedSemaphore(UNLIMITED)
 
     @property
-    def job_counter(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def job_counter(self) -> int:
         return self._slots.used
 
     @job_counter.setter
-    def job_counter(self, value: int) -> None:
+    def job_counter(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """arq counts; `Slots.used` does not need it to."""
 
     @property
@@ -103,7 +112,15 @@ class QueueWorker(Worker):
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         fresh = [job for job in job_ids if job.decode() not in self.tasks]
         async with self._slots.picking:
-            await super().start_jobs(fresh)
+            if self.allow_pick_jobs:
+                await super().start_jobs(fresh)
+
+    async def run_job(self, job_id: str, score: int) -> None:
+        """arq's bookkeeping around the task may fail with Redis. It is not needed, and `main` notices anyway."""
+        try:
+            await super().run_job(job_id, score)
+        except UNAVAILABLE as error:
+            log.warning("job %s: Redis went away around it: %s", job_id, error)
 
     def _release_sem_dec_counter_on_complete(self) -> None:
         super()._release_sem_dec_counter_on_complete()

@@ -68,9 +68,7 @@ class Queues:
         while self._picking:
             started = time.monotonic()
             worker = QueueWorker(self._redis, queue, self.slots, self._handle)
-            # What a failed worker had started goes on, and counts against the slots until it is done.
-            self.slots.workers = [former for former in self.slots.workers if former.busy]
-            self.slots.workers.append(worker)
+            self.slots.take_in(worker)
             try:
                 await worker.main()
             except UNAVAILABLE as error:

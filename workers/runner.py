@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,19 +63,27 @@ class Runner:
         self._publish_catalog = publish_catalog
         self.sessions: dict[str, Session] = {}
         self._leaving = False
-        self._claiming: set[str] = set()
-        self._nudged_while_claiming: set[str] = set()
+        # Tasks that may be held already but have no session yet, and whether somebody has changed them meanwhile.
+        self._claiming: dict[str, bool] = {}
 
     async def run(self, task_id: str, attempt: int) -> None:
         """The whole of it; does nothing if the task is not there to be claimed."""
-        session = await self._claim(task_id, attempt)
+        self._claiming[task_id] = False
+        try:
+            session = await self._claim(task_id, attempt)
+        finally:
+            nudged = self._claiming.pop(task_id, False)
         if session is None:
             return
         try:
+            if nudged:
+                with suppress(*DATABASE_UNAVAILABLE):  # then the next renewal notices
+                    await self.look_at(task_id)
             outcome = await self._perform(session)
             await self._finish(session, outcome)
         finally:
-            del self.sessions[task_id]
+            if self.sessions.get(task_id) is session:
+                del self.sessions[task_id]
 
     def leave(self) -> None:
         """Stop everything that runs, and what is only just being claimed; all of it is handed back."""
@@ -83,11 +92,7 @@ class Runner:
             session.stop(Stop.SHUTDOWN)
 
     async def _claim(self, task_id: str, attempt: int) -> Session | None:
-        self._claiming.add(task_id)
-        try:
-            task = await self._claims.claim(task_id, attempt)
-        finally:
-            self._claiming.discard(task_id)
+        task = await self._claims.claim(task_id, attempt)
         if task is None:
             return None
         await self._queue.forget(Dispatch(task.id, task.attempt, task.queue))
@@ -102,12 +107,13 @@ class Runner:
             park_after_seconds=self._park_after_seconds,
             publish_catalog=self._publish_catalog,
         )
+        # A former run of the task may still be here: on its way out, or not aware yet that it was overtaken.
+        former = self.sessions.get(task_id)
+        if former is not None:
+            former.stop(Stop.LOST)
         self.sessions[task_id] = session
         if self._leaving:
             session.stop(Stop.SHUTDOWN)
-        if task_id in self._nudged_while_claiming:
-            self._nudged_while_claiming.discard(task_id)
-            await self.look_at(task_id)
         return session
 
     def _offers(self, task: Task) -> bool:
@@ -131,14 +137,15 @@ class Runner:
             task.method,
             task.name,
         )
-        await self._claims.release(Held(task.id, task.attempt), announce=False)
+        with suppress(StaleTransition):
+            await self._claims.release(Held(task.id, task.attempt), announce=False)
 
     async def look_at(self, task_id: str) -> None:
         """A caller has answered or cancelled this task; if it runs here, act on it."""
+        if task_id in self._claiming:
+            self._claiming[task_id] = True
         session = self.sessions.get(task_id)
         if session is None:
-            if task_id in self._claiming:
-                self._nudged_while_claiming.add(task_id)
             return
         standing = await self._claims.look(session.held)
         if standing is None:

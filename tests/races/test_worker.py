@@ -1,0 +1,354 @@
+"""A real worker over a real database and Valkey: what it does with tasks that other things happen to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tasks_server.task import TaskStatus
+from tests.races.working import parked, settled, working
+from tests.store.record import OWNER, Record, accept, finish, opened
+from tests.support.servers import ValkeyServer
+from tests.support.waiting import wait_until
+from workers import TaskContext, tool
+
+FORM = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+
+@tool(description="Adds.")
+async def add(a: int, b: int) -> int:
+    return a + b
+
+
+async def test_a_task_is_run_and_its_result_recorded(record: Record):
+    async with working(record, add):
+        task = await record.create(name="add", arguments='{"a":2,"b":3}')
+        ended = await settled(record, task.id)
+    assert ended.status is TaskStatus.COMPLETED
+    assert ended.outcome is not None
+    assert '"5"' in ended.outcome
+    assert ended.attempt == 0
+    assert await record.announced() == []
+
+
+async def test_cancel_stops_an_async_tool_at_once(record: Record):
+    started, stopped = asyncio.Event(), asyncio.Event()
+
+    @tool(description="Waits for ever.")
+    async def wait_for_ever(ctx: TaskContext) -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async with working(record, wait_for_ever) as crew:
+        task = await record.create(name="wait_for_ever", arguments="{}")
+        await started.wait()
+        began = time.perf_counter()
+        await record.service.cancel(OWNER, task.id)
+        await stopped.wait()
+        ended = await settled(record, task.id)
+        assert time.perf_counter() - began < 0.5
+        await wait_until(lambda: not crew.sessions, describing="the session is over")
+    assert (ended.status, ended.status_message) == (TaskStatus.CANCELLED, "Cancelled")
+
+
+async def test_a_parked_task_leaves_its_slot_to_others_and_goes_on_when_answered(record: Record):
+    runs = Counter[str]()
+
+    @tool(description="Asks.")
+    async def greet(ctx: TaskContext) -> str:
+        runs["greet"] += 1
+        await ctx.step("prepare", prepare)
+        return f"Hello {(await ctx.ask('Who are you?', FORM))['name']}"
+
+    def prepare() -> int:
+        runs["prepare"] += 1
+        return 1
+
+    async with working(record, greet, add, concurrency=1) as crew:
+        task = await record.create(name="greet", arguments="{}")
+        waiting = await parked(record, task.id)
+        assert [question.key for question in waiting.input_requests] == ["question-1"]
+        await wait_until(lambda: not crew.sessions, describing="the slot is free")
+        other = await record.create(name="add", arguments='{"a":2,"b":3}')
+        assert (await settled(record, other.id)).status is TaskStatus.COMPLETED
+        await record.service.answer(OWNER, task.id, {"question-1": accept("Ada")})
+        ended = await settled(record, task.id)
+    assert ended.outcome is not None
+    assert "Hello Ada" in ended.outcome
+    assert (ended.attempt, ended.retries_used) == (1, 0)
+    assert runs == {"greet": 2, "prepare": 1}
+
+
+async def test_an_answer_in_time_keeps_the_run(record: Record):
+    @tool(description="Asks.")
+    async def greet(ctx: TaskContext) -> str:
+        return f"Hello {(await ctx.ask('Who are you?', FORM))['name']}"
+
+    async def asks() -> bool:
+        return (await record.task(task.id)).status is TaskStatus.INPUT_REQUIRED
+
+    async with working(record, greet, park_after_seconds=30):
+        task = await record.create(name="greet", arguments="{}")
+        await wait_until(asks, describing="the question")
+        await record.service.answer(OWNER, task.id, {"question-1": accept("Ada")})
+        ended = await settled(record, task.id)
+    assert ended.attempt == 0
+    assert ended.outcome is not None
+    assert "Hello Ada" in ended.outcome
+
+
+async def test_an_answer_reaches_a_task_whose_former_run_has_not_left_yet(record: Record):
+    """Parked, the run is told to stop; it takes its time, and the answer brings the task back before it is gone."""
+    leaving, may_leave, second_run = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @tool(description="Asks, and leaves slowly.")
+    async def greet(ctx: TaskContext) -> None:
+        try:
+            await ctx.ask("Who are you?", FORM)
+        except asyncio.CancelledError:
+            leaving.set()
+            await may_leave.wait()
+            raise
+        second_run.set()
+        await asyncio.Event().wait()
+
+    async with working(record, greet) as crew:
+        task = await record.create(name="greet", arguments="{}")
+        await leaving.wait()
+        await record.service.answer(OWNER, task.id, {"question-1": accept("Ada")})
+        await second_run.wait()
+        former_runs = crew.worker._queues.slots.used  # pyright: ignore[reportPrivateUsage]
+        assert former_runs == 2
+        may_leave.set()
+        await wait_until(
+            lambda: crew.worker._queues.slots.used == 1,  # pyright: ignore[reportPrivateUsage]
+            describing="the former run is gone",
+        )
+        assert crew.sessions[task.id].task.attempt == 1
+        began = time.perf_counter()
+        await record.service.cancel(OWNER, task.id)
+        assert (await settled(record, task.id)).status is TaskStatus.CANCELLED
+        assert time.perf_counter() - began < 0.5
+
+
+async def test_a_worker_that_stops_hands_back_uncharged(record: Record):
+    started = asyncio.Event()
+
+    @tool(description="Waits for ever.")
+    async def work(ctx: TaskContext) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    @tool("work", description="Is quick.")
+    async def quick_work() -> str:
+        return "done"
+
+    async with working(record, work) as crew:
+        task = await record.create(name="work", arguments="{}")
+        await started.wait()
+        await crew.leave()
+        returned = await record.task(task.id)
+        assert (returned.attempt, returned.retries_used) == (1, 0)
+        assert (returned.status, returned.lease_worker) == (TaskStatus.WORKING, None)
+        (presence,) = await record.roster.present(60_000)
+        assert presence.stopped
+    assert await record.announced() == [f"{task.id}:1"]
+    async with working(record, quick_work):
+        ended = await settled(record, task.id)
+    assert (ended.status, ended.retries_used) == (TaskStatus.COMPLETED, 0)
+
+
+async def test_short_work_is_finished_before_a_worker_leaves(record: Record):
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    @tool(description="Is short.")
+    async def work() -> str:
+        started.set()
+        await go_on.wait()
+        return "done"
+
+    async with working(record, work, shutdown_grace_seconds=30) as crew:
+        task = await record.create(name="work", arguments="{}")
+        await started.wait()
+        leaving = asyncio.create_task(crew.leave())
+
+        async def is_told() -> bool:
+            return (await record.roster.present(60_000))[0].stopped
+
+        await wait_until(is_told, describing="the worker says that it leaves")
+        late = await record.create(name="work", arguments="{}")
+        go_on.set()
+        await leaving
+    assert (await record.task(task.id)).status is TaskStatus.COMPLETED
+    assert (await record.row(late.id))["started_at"] is None
+    assert await record.announced() == [f"{late.id}:0"]
+
+
+async def test_queues_share_the_slots_of_a_worker(record: Record):
+    running: set[str] = set()
+    most = 0
+    names = [f"{queue}-{number}" for queue in ("left", "right") for number in range(4)]
+    may_end = {name: asyncio.Event() for name in names}
+
+    async def work(name: str) -> None:
+        nonlocal most
+        running.add(name)
+        most = max(most, len(running))
+        await may_end[name].wait()
+        running.discard(name)
+
+    @tool(description="On the left.", queue="left")
+    async def left(name: str) -> None:
+        await work(name)
+
+    @tool(description="On the right.", queue="right")
+    async def right(name: str) -> None:
+        await work(name)
+
+    async with working(record, left, right, concurrency=2):
+        tasks = [
+            await record.create(name=queue, queue=queue, arguments=f'{{"name":"{queue}-{number}"}}')
+            for number in range(4)
+            for queue in ("left", "right")
+        ]
+        released: set[str] = set()
+        while len(released) < len(names):
+            left_over = len(names) - len(released)
+            await wait_until(
+                lambda: len(running - released) == min(2, left_over),  # noqa: B023
+                describing="full slots",
+            )
+            name = min(running - released)
+            released.add(name)
+            may_end[name].set()
+        for task in tasks:
+            assert (await settled(record, task.id)).status is TaskStatus.COMPLETED
+    assert most == 2
+
+
+async def test_every_queue_of_a_worker_is_woken(record: Record, monkeypatch: pytest.MonkeyPatch):
+    """None of them has to wait for its next poll."""
+    monkeypatch.setattr("workers.queue_worker.POLL_SECONDS", 30.0)
+
+    @tool(description="On the left.", queue="left")
+    async def left() -> None: ...
+
+    @tool(description="On the right.", queue="right")
+    async def right() -> None: ...
+
+    async with working(record, left, right):
+        for _ in range(2):
+            for queue in ("left", "right"):
+                task = await record.create(name=queue, queue=queue, arguments="{}")
+                await settled(record, task.id, 2.0)
+
+
+async def test_work_of_an_unknown_tool_is_left_to_another_worker(record: Record):
+    @tool(description="Is elsewhere.")
+    async def elsewhere() -> str:
+        return "done"
+
+    async def was_returned() -> bool:
+        return ("released", {"attempt": 0}) in await record.events(task.id)
+
+    async with working(record, add):
+        task = await record.create(name="elsewhere", arguments="{}")
+        await wait_until(was_returned, describing="the task is handed back")
+        assert (await record.task(task.id)).retries_used == 0
+    async with working(record, elsewhere):
+        await record.shift(task.id, "next_dispatch_at", -60_000)
+        assert (await settled(record, task.id)).status is TaskStatus.COMPLETED
+
+
+async def test_a_lease_is_renewed_for_as_long_as_the_tool_runs(record: Record):
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    @tool(description="Takes its time.")
+    async def work() -> str:
+        started.set()
+        await go_on.wait()
+        return "done"
+
+    async with working(record, work, lease_seconds=0.3):
+        task = await record.create(name="work", arguments="{}")
+        await started.wait()
+        first = await record.row(task.id)
+
+        async def outlived() -> bool:
+            row = await record.row(task.id)
+            return row["lease_until"] > first["lease_until"] + 600
+
+        await wait_until(outlived, describing="two more leases")
+        await record.upkeep.rescue()
+        go_on.set()
+        ended = await settled(record, task.id)
+    assert (ended.status, ended.attempt, ended.retries_used) == (TaskStatus.COMPLETED, 0, 0)
+    assert (await record.events(task.id))[0][0] == "attempt"
+
+
+async def test_a_run_that_was_overtaken_stops_and_changes_nothing(record: Record):
+    started, stopped = asyncio.Event(), asyncio.Event()
+
+    @tool(description="Waits for ever.")
+    async def work() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async with working(record, work, lease_seconds=0.3):
+        task = await record.create(name="work", arguments="{}", queue="default")
+        await started.wait()
+        await record.sql(
+            "UPDATE task SET attempt = 1, lease_worker = 'thief', lease_until = lease_until + 60000 WHERE id = :id",
+            id=task.id,
+        )
+        await stopped.wait()
+        taken = await record.task(task.id)
+        assert (taken.lease_worker, taken.attempt) == ("thief", 1)
+        ended = await finish(record.worker("thief"), taken)
+    assert await record.task(task.id) == ended
+
+
+async def test_a_run_ends_at_its_time_limit(record: Record):
+    @tool(description="Waits for ever.", timeout="30m")
+    async def work() -> None:
+        await asyncio.Event().wait()
+
+    async with working(record, work):
+        task = await record.create(name="work", arguments="{}", run_timeout_ms=50)
+        ended = await settled(record, task.id)
+    assert ended.status is TaskStatus.FAILED
+    assert ended.status_message == "work exceeded its time limit of 0.05 s"
+
+
+async def test_nothing_is_lost_while_valkey_is_gone(database_url: str, valkey: ValkeyServer, tmp_path: Path):
+    runs = Counter[str]()
+    may_end = asyncio.Event()
+
+    @tool(description="Counts.")
+    async def count(name: str) -> None:
+        runs[name] += 1
+        if name == "running":
+            await may_end.wait()
+
+    async with opened(database_url, valkey.url, tmp_path / "artifacts") as record, working(record, count):
+        tasks = {"running": await record.create(name="count", arguments='{"name":"running"}')}
+        await wait_until(lambda: runs["running"], describing="the first run")
+        valkey.kill()
+        tasks["during"] = await record.create(name="count", arguments='{"name":"during"}')
+        may_end.set()
+        assert (await settled(record, tasks["running"].id)).status is TaskStatus.COMPLETED
+        valkey.start()
+        tasks["after"] = await record.create(name="count", arguments='{"name":"after"}')
+        for task in tasks.values():
+            assert (await settled(record, task.id)).status is TaskStatus.COMPLETED
+    assert runs == dict.fromkeys(tasks, 1)
