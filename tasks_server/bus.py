@@ -99,10 +99,12 @@ def encode_signal(signal: Signal) -> bytes:
 
 
 def decode_signal(data: bytes) -> Signal | None:
-    """None for a kind that a newer process knows and this one does not."""
-    name, *fields = decode_json(data)
-    kind = _KINDS.get(name)
-    return kind(*fields) if kind else None
+    """None for what a process of another version says and this one does not understand."""
+    try:
+        name, *fields = decode_json(data)
+        return _KINDS[name](*fields)
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 class Subscription:
@@ -134,6 +136,7 @@ class Bus:
         self._blocking = blocking
         self._subscriptions: dict[type[Signal], set[Subscription]] = {kind: set() for kind in SIGNALS}
         self.connected = asyncio.Event()
+        self._is_down = False
 
     @asynccontextmanager
     async def subscribe(self, *kinds: type[Signal], limit: int = 10_000) -> AsyncGenerator[Subscription]:
@@ -149,7 +152,12 @@ class Bus:
                 self._subscriptions[kind].discard(subscription)
 
     async def publish(self, *signals: Signal) -> None:
-        """Best effort: a lost signal costs its readers latency, so an outage is not the publisher's problem."""
+        """Best effort: a lost signal costs its readers latency, so an outage is not the publisher's problem.
+
+        While `run` finds Redis down, nothing is tried: a tool must not wait for its every report.
+        """
+        if self._is_down:
+            return
         pipe = self._redis.pipeline(transaction=False)
         for signal in signals:
             pipe.xadd(STREAM, {b"s": encode_signal(signal)}, maxlen=STREAM_LENGTH, approximate=True)
@@ -164,6 +172,7 @@ class Bus:
         while True:
             try:
                 position = await self._newest()
+                self._is_down = False
                 self._deliver([Resync()])
                 self.connected.set()
                 failures = 0
@@ -173,6 +182,7 @@ class Bus:
                 self.connected.clear()
                 if failures == 0:
                     log.warning("The bus is down: %s", error)
+                self._is_down = failures > 0
                 pause = RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)]
                 failures += 1
                 await asyncio.sleep(pause)
@@ -188,8 +198,8 @@ class Bus:
         if not answer:
             return position
         entries = answer[0][1]
-        signals = [signal for _, fields in entries if (signal := decode_signal(fields[b"s"])) is not None]
-        self._deliver(signals)
+        heard = (decode_signal(fields.get(b"s", b"")) for _, fields in entries)
+        self._deliver(signal for signal in heard if signal is not None)
         return entries[-1][0]
 
     def _deliver(self, signals: Iterable[Signal]) -> None:

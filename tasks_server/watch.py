@@ -51,6 +51,14 @@ class Watch:
             self.offer(task)
         self.accepted = tuple(task_id for task_id, revision in self._revisions.items() if revision > 0)
         self._revisions = {task_id: self._revisions[task_id] for task_id in self.accepted}
+        mine = [signal for signal in self._signals if signal.task_id in self._revisions]
+        self._signals = deque(mine, maxlen=SIGNALS_KEPT)
+        self._news.set()
+
+    def miss(self, task_id: str) -> None:
+        """The task is not there any more; nothing will ever be heard of it."""
+        if task_id not in self._snapshots:
+            self._revisions.pop(task_id, None)
         self._news.set()
 
     def offer(self, task: Task) -> None:
@@ -154,6 +162,13 @@ class Watchers:
             self._something_due.clear()
             while self._due:
                 batch = [self._due.pop() for _ in range(min(len(self._due), READ_AT_ONCE))]
+                # Only who knew a task before the reading can miss it in there: others may still be creating it.
+                knowing = [
+                    (watch, task_id)
+                    for task_id in batch
+                    for watch in self._by_task.get(task_id, ())
+                    if task_id in watch.accepted
+                ]
                 try:
                     found = await self._reader.find_many(batch)
                 except DATABASE_UNAVAILABLE as error:
@@ -164,6 +179,9 @@ class Watchers:
                 for task in found.values():
                     for watch in self._by_task.get(task.id, ()):
                         watch.offer(task)
+                for watch, task_id in knowing:
+                    if task_id not in found:
+                        watch.miss(task_id)
 
     async def _read_everything_now_and_then(self) -> None:
         while True:
