@@ -36,7 +36,7 @@ def postgresql_stack(postgres_databases: PostgresDatabases) -> Iterator[Stack]:
 
 @pytest.fixture(params=DATABASES)
 def database(request: pytest.FixtureRequest) -> str:
-    """Every test here runs once for each kind of database, unless its module is about what is told without one."""
+    """Every test here runs once for each kind of database, unless it is marked ON_ONE_DATABASE."""
     kind: str = request.param
     return kind
 
@@ -50,7 +50,7 @@ def stack(request: pytest.FixtureRequest, database: str) -> Stack:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, verify=False) as client:
+    async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, verify=False, trust_env=False) as client:
         yield client
 
 

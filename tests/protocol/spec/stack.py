@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from pathlib import Path
 
+import pytest
 import sqlalchemy
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -16,6 +17,9 @@ from tests.support.servers import ValkeyServer
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = "tests.protocol.spec.tools"
 MAX_REQUEST_BYTES = 1_000_000
+
+# For a test that is about many values of which no database hears anything.
+ON_ONE_DATABASE = pytest.mark.parametrize("database", ["sqlite"])
 
 
 class Stack:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.protocol.spec.notes import Notes
 from tests.protocol.spec.requests import FORM, MCP, TASKS, Request, calling
+from tests.protocol.spec.stack import ON_ONE_DATABASE
 from tests.protocol.spec.tools.held import LEVELS
 from tests.protocol.spec.wire import Reply, Wire
 
@@ -129,6 +130,7 @@ async def test_without_a_level_there_are_no_log_lines(wire: Wire, notes: Notes):
     assert (await reported(wire, notes, progressToken="p")).of("notifications/message") == []
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(LOGGING)
 @pytest.mark.parametrize("level", LEVELS)
 async def test_log_lines_of_the_level_and_above_are_sent(wire: Wire, notes: Notes, level: str):
@@ -184,6 +186,7 @@ async def test_a_cancelled_notification_does_not_cancel_a_task(wire: Wire, notes
 # --- who gets a task -----------------------------------------------------------------------------------------------
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(NEGOTIATION)
 @pytest.mark.parametrize(
     "capabilities",
@@ -218,6 +221,7 @@ async def test_declaring_tasks_once_counts_once(wire: Wire):
     assert (await wire.call("succeed")).result["resultType"] == "complete"
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(NEGOTIATION)
 @pytest.mark.parametrize("hint", [{}, {"ttl": 60000, "pollInterval": 100}, None, 5], ids=str)
 async def test_a_legacy_task_hint_is_ignored(wire: Wire, hint: Any):

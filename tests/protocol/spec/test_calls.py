@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.protocol.spec.requests import TASKS, calling
-from tests.protocol.spec.stack import Stack
+from tests.protocol.spec.stack import ON_ONE_DATABASE, Stack
 from tests.protocol.spec.wire import Wire
 
 CALLING = "server/tools#calling-tools"
@@ -61,6 +61,7 @@ async def test_an_unknown_tool_is_a_protocol_error(wire: Wire, capabilities: dic
     assert "no_such_tool" in reply.error["message"]
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(ERRORS)
 @pytest.mark.parametrize("arguments", [[], "text", 5, None])
 async def test_arguments_that_are_no_object_are_a_protocol_error(wire: Wire, arguments: Any):
@@ -74,6 +75,7 @@ async def test_a_name_that_is_no_string_is_a_client_error(wire: Wire):
     assert reply.error["code"] in (INVALID, -32020)
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(ERRORS)
 @pytest.mark.parametrize(
     ("arguments", "field"),
@@ -146,6 +148,7 @@ async def test_a_prompt_is_filled_with_its_arguments(wire: Wire):
     ]
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(PROMPTS)
 @pytest.mark.parametrize(
     "params",
@@ -233,6 +236,7 @@ async def test_an_argument_without_suggestions_has_none(wire: Wire):
     assert (await completed(wire, "code", "", REVIEW))["values"] == []
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec("server/utilities/completion#error-handling")
 @pytest.mark.parametrize(
     "params",

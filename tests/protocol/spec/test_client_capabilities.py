@@ -9,6 +9,7 @@ import pytest
 from tests.protocol.spec.answers import answers
 from tests.protocol.spec.notes import Notes
 from tests.protocol.spec.requests import FORM, FORM_AND_URL, SAMPLING, TASKS, calling, retried
+from tests.protocol.spec.stack import ON_ONE_DATABASE
 from tests.protocol.spec.wire import Wire
 
 CAPABILITIES = "basic/index#meta"
@@ -19,6 +20,7 @@ MODES = "client/elicitation#capabilities"
 # --- only what the client can ------------------------------------------------------------------------------------
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(CAPABILITIES)
 @pytest.mark.parametrize(
     ("tool", "capabilities", "required"),
@@ -55,6 +57,7 @@ async def test_a_tool_may_ask_in_another_way_what_the_client_cannot_be_asked(wir
     assert [question["method"] for question in result["inputRequests"].values()] == ["sampling/createMessage"]
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(MODES)
 @pytest.mark.parametrize("elicitation", [{}, {"form": {}}, {"form": {}, "url": {}}], ids=str)
 async def test_forms_go_to_clients_that_show_forms(wire: Wire, elicitation: dict[str, Any]):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.protocol.spec.requests import FORM, TASKS, TASKS_EXTENSION, VERSION, Request
+from tests.protocol.spec.stack import ON_ONE_DATABASE
 from tests.protocol.spec.wire import Wire
 
 DISCOVER = "server/discover#response"
@@ -126,6 +127,7 @@ def assert_cacheable(result: dict[str, Any]) -> None:
 # --- pages -----------------------------------------------------------------------------------------------------
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(PAGINATION)
 @pytest.mark.parametrize("method", LISTS)
 @pytest.mark.parametrize("cursor", ["nonsense", "", "MTAw", "=", "é", 7, None])

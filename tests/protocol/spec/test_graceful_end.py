@@ -1,16 +1,15 @@
-"""A server that is told to stop: subscriptions end with their result, and nothing else is lost."""
+"""A server that is told to stop: subscriptions end with their result, and callers go on elsewhere."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+import asyncio
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from tests.protocol.spec.answers import answers
 from tests.protocol.spec.notes import Notes
-from tests.protocol.spec.requests import FORM, SUBSCRIPTION_ID, TASKS, Request, calling, listening, retried
+from tests.protocol.spec.requests import SUBSCRIPTION_ID, TASKS, calling, listening, retried
 from tests.protocol.spec.stack import Stack, endpoint
 from tests.protocol.spec.wire import Wire
 
@@ -19,44 +18,50 @@ CLOSURE = "basic/patterns/subscriptions#graceful-closure"
 
 @dataclass
 class Farewell:
-    """What was seen of one server, which shared everything but its key with the others, until its end."""
+    """What was seen of one server until its end, and of its callers afterwards."""
 
-    results: dict[str | int, dict[str, Any]]
     exit_code: int
+    results: dict[str | int, dict[str, Any]]
     task_id: str
     notes: Notes
-    question: dict[str, Any]
-    asking: Request
+    interrupted: dict[str, Any]
+    continued: str
+    call_notes: Notes
 
 
 _farewells: dict[Stack, Farewell] = {}
 
 
 @pytest.fixture
-async def farewell(stack: Stack, wire: Wire) -> Farewell:
+async def farewell(stack: Stack, wire: Wire, other: Wire) -> Farewell:
     """Starting a process is slow, so all tests here look at one and the same end."""
     if stack not in _farewells:
-        _farewells[stack] = await watched(stack, wire)
+        _farewells[stack] = await watched(stack, wire, other)
     return _farewells[stack]
 
 
-async def watched(stack: Stack, wire: Wire) -> Farewell:
-    server = stack.serve(TASKS_SECRET_KEY="a key that no other server of these tests has")
-    leaving = Wire(wire.http, await endpoint(server))
-    notes = Notes(stack.new_directory())
+async def watched(stack: Stack, wire: Wire, other: Wire) -> Farewell:
+    server = stack.serve()
+    leaving = replace(wire, url=await endpoint(server))
+    notes, call_notes = Notes(stack.new_directory()), Notes(stack.new_directory())
     task_id = await leaving.create("hold", notes.directory)
-    asking = calling("delete", {"filename": "old.txt", "directory": str(Path("nowhere"))}, FORM)
-    question = (await leaving.send(asking)).result
     wanted = {"toolsListChanged": True, "taskIds": [task_id]}
+    call = calling("hold", call_notes.directory)
     async with (
         leaving.stream(listening(wanted, TASKS).member("id", 4711)) as one,
         leaving.stream(listening(wanted, TASKS).member("id", "4711")) as two,
+        leaving.stream(call) as attached,
     ):
         await one.next("notifications/tasks")
         await two.next("notifications/tasks")
-        exit_code = await server.stop()
+        await call_notes.seen("started")
+        stopping = asyncio.create_task(server.stop())
         results = {4711: await one.ended(), "4711": await two.ended()}
-    return Farewell(results, exit_code, task_id, notes, question, asking)
+        interrupted = (await attached.ended())["result"]
+    exit_code = await stopping
+    call_notes.leave("go")
+    continued = (await other.send(retried(call, interrupted))).text
+    return Farewell(exit_code, results, task_id, notes, interrupted, continued, call_notes)
 
 
 @pytest.mark.spec(CLOSURE)
@@ -88,6 +93,14 @@ async def test_a_task_outlives_the_server_that_created_it(farewell: Farewell, wi
 
 
 @pytest.mark.spec("basic/patterns/mrtr#server-requirements-basic-workflow")
-async def test_a_state_that_was_sealed_with_another_key_is_an_error(farewell: Farewell, wire: Wire):
-    retry = retried(farewell.asking, farewell.question, answers(farewell.question["inputRequests"]))
-    assert (await wire.send(retry)).error["code"] == -32602
+async def test_who_waits_for_a_result_is_asked_to_come_back(farewell: Farewell):
+    assert farewell.interrupted["resultType"] == "input_required"
+    assert farewell.interrupted["requestState"]
+    assert "inputRequests" not in farewell.interrupted
+
+
+@pytest.mark.spec("basic/patterns/mrtr#server-requirements-basic-workflow")
+async def test_a_call_goes_on_elsewhere_without_being_started_again(farewell: Farewell):
+    assert farewell.continued == "held"
+    assert len(farewell.call_notes.lines("started")) == 1
+    assert farewell.call_notes.lines("stopped") == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.protocol.spec.requests import Request
-from tests.protocol.spec.stack import MAX_REQUEST_BYTES
+from tests.protocol.spec.stack import MAX_REQUEST_BYTES, ON_ONE_DATABASE
 from tests.protocol.spec.wire import Reply, Wire
 
 SECURITY = "basic/transports/streamable-http#security-endpoint"
@@ -20,10 +20,7 @@ RESPONSES = "basic/index#error-responses"
 LIST = Request.of("tools/list")
 
 
-@pytest.fixture
-def database() -> str:
-    """What is proved here is decided before any database is asked."""
-    return "sqlite"
+pytestmark = ON_ONE_DATABASE  # what is proved here is decided before any is asked
 
 
 def raw(body: bytes | str) -> Request:

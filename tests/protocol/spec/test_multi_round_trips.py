@@ -17,6 +17,7 @@ from tests.protocol.spec.requests import (
     retried,
 )
 from tests.protocol.spec.requests import ROOTS as CAN_LIST_ROOTS
+from tests.protocol.spec.stack import ON_ONE_DATABASE
 from tests.protocol.spec.wire import Reply, Wire
 
 WORKFLOW = "basic/patterns/mrtr#server-requirements-basic-workflow"
@@ -167,6 +168,7 @@ async def test_answers_nobody_asked_for_are_ignored(wire: Wire, notes: Notes, to
     assert "result" in (await wire.send(retried(request, first, responses))).message
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(ERRORS)
 @pytest.mark.parametrize("tool", ["delete", "ask_twice"])
 @pytest.mark.parametrize("value", NOT_ANSWERS, ids=str)
@@ -178,6 +180,7 @@ async def test_what_is_no_answer_is_not_taken_for_one(wire: Wire, notes: Notes, 
     assert notes.lines("deleted") == []
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(ERRORS)
 @pytest.mark.parametrize("tool", ["delete", "ask_twice"])
 @pytest.mark.parametrize("responses", [None, 5, [], "yes"], ids=str)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.protocol.spec.plain_http import post_bytes
 from tests.protocol.spec.requests import Header, Request, calling, encoded
+from tests.protocol.spec.stack import ON_ONE_DATABASE
 from tests.protocol.spec.wire import Reply, Wire
 
 SCHEMA = "basic/transports/streamable-http#schema-extension"
@@ -19,10 +20,7 @@ VALIDATION = "basic/transports/streamable-http#server-validation"
 MISMATCH = (400, -32020)
 
 
-@pytest.fixture
-def database() -> str:
-    """What is proved here is decided before any database is asked."""
-    return "sqlite"
+pytestmark = ON_ONE_DATABASE  # what is proved here is decided before any is asked
 
 
 def routed(arguments: dict[str, Any], **headers: Header | tuple[Header, ...]) -> Request:

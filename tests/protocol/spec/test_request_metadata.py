@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.protocol.spec.requests import FORM, MCP, VERSION, Request
+from tests.protocol.spec.stack import ON_ONE_DATABASE
 from tests.protocol.spec.wire import Wire
 
 META = "basic/index#meta"
@@ -24,11 +25,7 @@ INITIALIZE = {
 }
 
 
-@pytest.fixture
-def database() -> str:
-    """What is proved here is decided before any database is asked."""
-    return "sqlite"
-
+pytestmark = ON_ONE_DATABASE  # what is proved here is decided before any is asked
 
 # --- _meta ---------------------------------------------------------------------------------------------------
 

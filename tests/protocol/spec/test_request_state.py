@@ -10,7 +10,7 @@ import pytest
 from tests.protocol.spec.answers import ADA, answers, asking
 from tests.protocol.spec.notes import Notes
 from tests.protocol.spec.requests import FORM, Request, retried
-from tests.protocol.spec.stack import Stack
+from tests.protocol.spec.stack import ON_ONE_DATABASE, Stack
 from tests.protocol.spec.wire import Wire
 
 STATE = "basic/patterns/mrtr#server-requirements-basic-workflow"
@@ -40,6 +40,7 @@ def _swapped(text: str, position: int) -> str:
     return text[:position] + other + text[position + 1 :]
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(STATE)
 @pytest.mark.parametrize("tool", ["delete", "ask_twice"])
 @pytest.mark.parametrize("tampering", TAMPERINGS)

@@ -9,6 +9,7 @@ import pytest
 from tests.protocol.spec.notes import Notes
 from tests.protocol.spec.plain_http import post_bytes
 from tests.protocol.spec.requests import TASKS, Request, calling, encoded
+from tests.protocol.spec.stack import ON_ONE_DATABASE
 from tests.protocol.spec.wire import Wire
 
 VALIDATION = "basic/transports/streamable-http#server-validation"
@@ -22,10 +23,7 @@ MISMATCH = (400, -32020)
 GREET = calling("greet", {"name": "Ada"})
 
 
-@pytest.fixture
-def database() -> str:
-    """What is proved here is decided before any database is asked."""
-    return "sqlite"
+pytestmark = ON_ONE_DATABASE  # what is proved here is decided before any is asked
 
 
 @pytest.mark.spec(STANDARD)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.protocol.spec.notes import Notes
 from tests.protocol.spec.requests import MCP, SUBSCRIPTION_ID, TASKS, Request, calling, listening
+from tests.protocol.spec.stack import ON_ONE_DATABASE
 from tests.protocol.spec.wire import Stream, Wire
 
 OPENING = "basic/patterns/subscriptions#opening-a-stream"
@@ -105,6 +106,7 @@ async def test_the_subscription_has_the_id_of_its_request(wire: Wire, request_id
         )
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec("schema#subscriptionslistenrequestparams")
 @pytest.mark.parametrize(
     "filters",

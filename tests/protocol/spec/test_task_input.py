@@ -9,6 +9,7 @@ import pytest
 from tests.protocol.spec.answers import ADA, YES, answers, each_with, message_of
 from tests.protocol.spec.notes import Notes
 from tests.protocol.spec.requests import FORM, FORM_AND_URL, ROOTS, SAMPLING, accept
+from tests.protocol.spec.stack import ON_ONE_DATABASE
 from tests.protocol.spec.wire import Wire
 
 UPDATE = "ext-tasks#task-update-requests"
@@ -178,6 +179,7 @@ async def test_answers_to_a_task_that_has_ended_are_acknowledged(wire: Wire):
 # --- answers that are none -----------------------------------------------------------------------------------------
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(RESPONSE)
 @pytest.mark.parametrize(
     "value",

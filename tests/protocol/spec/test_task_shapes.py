@@ -10,6 +10,7 @@ import pytest
 
 from tests.protocol.spec.notes import Notes
 from tests.protocol.spec.requests import FORM, TASKS
+from tests.protocol.spec.stack import ON_ONE_DATABASE
 from tests.protocol.spec.wire import Wire
 
 CREATION = "ext-tasks#task-creation"
@@ -43,6 +44,7 @@ async def test_a_created_task_is_flat(wire: Wire):
     assert TASK_KEYS - {"statusMessage"} <= result.keys()
 
 
+@ON_ONE_DATABASE
 @pytest.mark.spec(CREATION)
 @pytest.mark.parametrize(
     "key",
