@@ -27,6 +27,8 @@ WAKE_PREFIX = "tasks:wake:"
 # Missing after Redis has lost its memory: then every waiting task is announced again.
 MARKER = "tasks:marker"
 JOB_LIFETIME_MS = 30 * 24 * 60 * 60 * 1000
+# A worker starts what is due by its own clock. Ours may be this much ahead without delaying anything.
+CLOCK_TOLERANCE_MS = 10 * 60 * 1000
 
 
 class Dispatch(NamedTuple):
@@ -69,7 +71,7 @@ class TaskQueue:
             job = job_id(task_id, attempt)
             payload = serialize_job(RUN, (task_id, attempt), {}, None, now, serializer=encode_json)
             pipe.set(job_key_prefix + job, payload, px=JOB_LIFETIME_MS, nx=True)
-            pipe.zadd(queue_key(queue), {job: now}, nx=True)
+            pipe.zadd(queue_key(queue), {job: now - CLOCK_TOLERANCE_MS}, nx=True)
             queues.add(queue)
         for queue in queues:
             pipe.publish(wake_channel(queue), b"")
