@@ -29,6 +29,13 @@ NAMED_BY = {
     "tasks/cancel": "taskId",
 }
 
+LISTS = {
+    "tools/list": "tools",
+    "prompts/list": "prompts",
+    "resources/list": "resources",
+    "resources/templates/list": "resourceTemplates",
+}
+
 Header = str | bytes
 _numbers = itertools.count(1)
 

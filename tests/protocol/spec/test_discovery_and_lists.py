@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.protocol.spec.requests import FORM, TASKS, TASKS_EXTENSION, VERSION, Request
+from tests.protocol.spec.requests import FORM, LISTS, TASKS, TASKS_EXTENSION, VERSION, Request
 from tests.protocol.spec.stack import ON_ONE_DATABASE
+from tests.protocol.spec.tools.prompts_and_resources import MANY
 from tests.protocol.spec.wire import Wire
 
 DISCOVER = "server/discover#response"
@@ -17,28 +18,9 @@ PAGINATION = "server/utilities/pagination#error-handling"
 TOOLS = "server/tools#capabilities"
 TOOL = "server/tools#tool"
 
-LISTS = {
-    "tools/list": "tools",
-    "prompts/list": "prompts",
-    "resources/list": "resources",
-    "resources/templates/list": "resourceTemplates",
-}
-
-
-async def pages(wire: Wire, method: str) -> list[dict[str, Any]]:
-    """Every page of a list, as a client gets them that follows the cursors."""
-    found = [(await wire.request(method)).result]
-    while "nextCursor" in found[-1]:
-        found.append((await wire.request(method, {"cursor": found[-1]["nextCursor"]})).result)
-    return found
-
-
-async def items(wire: Wire, method: str) -> list[dict[str, Any]]:
-    return [item for page in await pages(wire, method) for item in page[LISTS[method]]]
-
 
 async def tool_named(wire: Wire, name: str) -> dict[str, Any]:
-    (found,) = [tool for tool in await items(wire, "tools/list") if tool["name"] == name]
+    (found,) = [tool for tool in await wire.items("tools/list") if tool["name"] == name]
     return found
 
 
@@ -96,7 +78,7 @@ async def test_discovery_is_the_same_on_every_server(wire: Wire, other: Wire):
 @pytest.mark.spec(CACHING)
 @pytest.mark.parametrize("method", ["server/discover", *LISTS])
 async def test_what_may_be_kept_says_for_how_long_and_for_whom(wire: Wire, method: str):
-    for page in await pages(wire, method):
+    for page in await wire.pages(method):
         assert_cacheable(page)
 
 
@@ -115,7 +97,7 @@ async def test_a_question_instead_of_a_resource_carries_no_caching_hints(wire: W
 @pytest.mark.spec("server/utilities/caching#interaction-with-pagination")
 @pytest.mark.parametrize("method", LISTS)
 async def test_all_pages_of_a_list_have_the_same_scope(wire: Wire, method: str):
-    assert len({page["cacheScope"] for page in await pages(wire, method)}) == 1
+    assert len({page["cacheScope"] for page in await wire.pages(method)}) == 1
 
 
 def assert_cacheable(result: dict[str, Any]) -> None:
@@ -139,9 +121,30 @@ async def test_a_cursor_that_was_never_given_out_is_refused(wire: Wire, method: 
 @pytest.mark.parametrize("method", LISTS)
 async def test_nothing_is_listed_twice(wire: Wire, method: str):
     key = {"resources": "uri", "resourceTemplates": "uriTemplate"}.get(LISTS[method], "name")
-    names = [item[key] for item in await items(wire, method)]
+    names = [item[key] for item in await wire.items(method)]
     assert names
     assert len(names) == len(set(names))
+
+
+@pytest.mark.spec("server/utilities/pagination#response-format")
+async def test_a_long_list_comes_in_pages_that_hold_everything(wire: Wire):
+    found = await wire.pages("resources/list")
+    assert len(found) > 1
+    uris = {resource["uri"] for page in found for resource in page["resources"]}
+    assert {f"spec://many/{number}" for number in range(MANY)} <= uris
+
+
+@pytest.mark.spec("basic/index#statelessness")
+async def test_a_list_is_continued_on_another_server(wire: Wire, other: Wire):
+    first = (await wire.request("resources/list")).result
+    second = (await other.request("resources/list", {"cursor": first["nextCursor"]})).result
+    assert second["resources"] == (await wire.pages("resources/list"))[1]["resources"]
+
+
+@pytest.mark.spec(PAGINATION)
+async def test_a_cursor_of_another_list_is_refused(wire: Wire):
+    cursor = (await wire.request("resources/list")).result["nextCursor"]
+    assert (await wire.request("tools/list", {"cursor": cursor})).error["code"] == -32602
 
 
 # --- tools/list ------------------------------------------------------------------------------------------------
@@ -149,7 +152,7 @@ async def test_nothing_is_listed_twice(wire: Wire, method: str):
 
 @pytest.mark.spec(TOOLS)
 async def test_tools_are_listed_in_the_same_order_every_time_and_everywhere(wire: Wire, other: Wire):
-    orders = [[tool["name"] for tool in await items(client, "tools/list")] for client in (wire, other, wire)]
+    orders = [[tool["name"] for tool in await client.items("tools/list")] for client in (wire, other, wire)]
     assert orders[0] == orders[1] == orders[2]
 
 
@@ -161,18 +164,18 @@ async def test_the_list_does_not_depend_on_what_the_client_can(wire: Wire):
 
 @pytest.mark.spec("server/tools#tool-names")
 async def test_names_of_tools_are_plain(wire: Wire):
-    for tool in await items(wire, "tools/list"):
+    for tool in await wire.items("tools/list"):
         assert re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", tool["name"])
 
 
 @pytest.mark.spec(TOOL)
 async def test_every_tool_takes_an_object(wire: Wire):
-    assert all(tool["inputSchema"]["type"] == "object" for tool in await items(wire, "tools/list"))
+    assert all(tool["inputSchema"]["type"] == "object" for tool in await wire.items("tools/list"))
 
 
 @pytest.mark.spec(TOOL)
 async def test_a_tool_says_nothing_about_legacy_execution(wire: Wire):
-    assert not any("execution" in tool for tool in await items(wire, "tools/list"))
+    assert not any("execution" in tool for tool in await wire.items("tools/list"))
 
 
 @pytest.mark.spec("basic/index#json-schema-usage")
@@ -192,15 +195,15 @@ async def test_titles_and_descriptions_are_published(wire: Wire):
 
 @pytest.mark.spec("server/prompts#listing-prompts")
 async def test_a_prompt_says_which_arguments_it_needs(wire: Wire):
-    (review,) = [prompt for prompt in await items(wire, "prompts/list") if prompt["name"] == "review"]
+    (review,) = [prompt for prompt in await wire.items("prompts/list") if prompt["name"] == "review"]
     needed = {argument["name"]: argument.get("required", False) for argument in review["arguments"]}
     assert needed == {"code": True, "language": False}
 
 
 @pytest.mark.spec("server/resources#resource-templates")
 async def test_templates_are_listed_apart_from_resources(wire: Wire):
-    resources = {resource["uri"] for resource in await items(wire, "resources/list")}
-    templates = {template["uriTemplate"] for template in await items(wire, "resources/templates/list")}
+    resources = {resource["uri"] for resource in await wire.items("resources/list")}
+    templates = {template["uriTemplate"] for template in await wire.items("resources/templates/list")}
     assert "spec://text" in resources
     assert "spec://note/{day}" in templates
     assert not any("{" in uri for uri in resources)

@@ -170,23 +170,21 @@ async def test_a_change_of_a_list_is_told_to_nobody_else(wire: Wire, what: str):
 
 @pytest.mark.spec("server/tools#list-changed-notification")
 @pytest.mark.parametrize(
-    ("what", "method", "key", "name"),
+    ("what", "method", "name"),
     [
-        ("tool", "tools/list", "tools", "sometimes_there"),
-        ("prompt", "prompts/list", "prompts", "sometimes_asked"),
-        ("resource", "resources/list", "resources", "sometimes_kept"),
+        ("tool", "tools/list", "sometimes_there"),
+        ("prompt", "prompts/list", "sometimes_asked"),
+        ("resource", "resources/list", "sometimes_kept"),
     ],
 )
-async def test_who_is_told_of_a_change_finds_it(
-    wire: Wire, other: Wire, what: str, method: str, key: str, name: str
-):
+async def test_who_is_told_of_a_change_finds_it(wire: Wire, other: Wire, what: str, method: str, name: str):
     field, notification = LISTS[what]
     async with other.stream(listening({field: True})) as stream:
         await acknowledged(stream)
         for _ in range(2):
             now = (await wire.call("toggle", {"what": what})).text
             await stream.next(notification)
-            listed = {item["name"] for item in (await other.request(method)).result[key]}
+            listed = {item["name"] for item in await other.items(method)}
             assert (name in listed) == (now == "offered")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 
 from tests.protocol.official import check_notification, check_response
-from tests.protocol.spec.requests import MCP, TASKS, Request, calling
+from tests.protocol.spec.requests import LISTS, MCP, TASKS, Request, calling
 from tests.protocol.spec.sse import Event, events
 from tests.support.waiting import wait_until
 
@@ -153,6 +153,17 @@ class Wire:
 
     async def call(self, tool: str, arguments: Mapping[str, Any] | None = None, *capabilities: Any) -> Reply:
         return await self.send(calling(tool, arguments, *capabilities))
+
+    async def pages(self, method: str) -> list[dict[str, Any]]:
+        """Every page of a list, as a client gets them that follows the cursors."""
+        found = [(await self.request(method)).result]
+        while "nextCursor" in found[-1]:
+            found.append((await self.request(method, {"cursor": found[-1]["nextCursor"]})).result)
+        return found
+
+    async def items(self, method: str) -> list[dict[str, Any]]:
+        """Everything that a list holds."""
+        return [item for page in await self.pages(method) for item in page[LISTS[method]]]
 
     async def create(self, tool: str, arguments: Mapping[str, Any] | None = None, *capabilities: Any) -> str:
         """Call a tool as a task; its id."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from workers import ResourceNotFound, prompt, resource
 
 
@@ -33,3 +35,15 @@ async def note_of(day: str) -> str:
     if day == "never":
         raise ResourceNotFound(f"spec://note/{day}")
     return f"It rained on {day}."
+
+
+def _one_of_many(number: int) -> Callable[[], str]:
+    def read() -> str:
+        return str(number)
+
+    return resource(f"spec://many/{number}", name=f"many-{number}")(read)
+
+
+# More than go onto a page.
+MANY = 250
+globals().update({f"many_{number}": _one_of_many(number) for number in range(MANY)})
