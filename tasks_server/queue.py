@@ -90,5 +90,9 @@ class TaskQueue:
             await self._redis.zrem(queue_key(claimed.queue), job_id(claimed.task_id, claimed.attempt))
 
     async def has_forgotten(self) -> bool:
-        """True once after Redis came back empty (or is new)."""
-        return bool(await self._redis.set(MARKER, b"1", nx=True))
+        """Whether Redis came back empty (or is new) and nobody has said `caught_up` since."""
+        return not await self._redis.exists(MARKER)
+
+    async def caught_up(self) -> None:
+        """Everything that waits is due for its announcement: nothing can be missed any more."""
+        await self._redis.set(MARKER, b"1")

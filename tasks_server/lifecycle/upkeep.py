@@ -46,13 +46,15 @@ class Upkeep:
         if await self._queue.has_forgotten():
             async with self._database.writing() as connection:
                 await connection.execute(upkeep_sql.dispatch_everything_waiting())
+            await self._queue.caught_up()
         async with self._database.reading() as connection:
             rows = (await connection.execute(upkeep_sql.tasks_to_dispatch(DISPATCH_BATCH))).all()
         if not rows:
             return 0
-        if await self._queue.enqueue([Dispatch(row.id, row.attempt, row.queue) for row in rows]):
-            async with self._database.writing() as connection:
-                await connection.execute(upkeep_sql.mark_dispatched([row.id for row in rows]))
+        if not await self._queue.enqueue([Dispatch(row.id, row.attempt, row.queue) for row in rows]):
+            return 0
+        async with self._database.writing() as connection:
+            await connection.execute(upkeep_sql.mark_dispatched([row.id for row in rows]))
         return len(rows)
 
     async def rescue(self) -> int:
