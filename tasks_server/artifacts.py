@@ -76,9 +76,9 @@ class ArtifactStore:
         """Copy a file in under a fresh name, durably; the caller records it."""
         return await anyio.to_thread.run_sync(self._copy, task_id, source)
 
-    async def remove(self, locations: Sequence[str]) -> None:
-        """Delete files that are no longer recorded, and directories this empties."""
-        await anyio.to_thread.run_sync(self._unlink, locations)
+    async def remove(self, task_ids: Sequence[str]) -> None:
+        """Delete all files of these tasks, also those that were never recorded because their worker was lost."""
+        await anyio.to_thread.run_sync(self._delete, task_ids)
 
     def _copy(self, task_id: str, source: Path) -> Deposit:
         directory = self._directory / task_id
@@ -93,8 +93,6 @@ class ArtifactStore:
             os.fsync(writer.fileno())
         return Deposit(f"{task_id}/{target.name}", target.stat().st_size, digest.hexdigest())
 
-    def _unlink(self, locations: Sequence[str]) -> None:
-        for location in locations:
-            (self._directory / location).unlink(missing_ok=True)
-        for task_id in {location.partition("/")[0] for location in locations}:
+    def _delete(self, task_ids: Sequence[str]) -> None:
+        for task_id in task_ids:
             shutil.rmtree(self._directory / task_id, ignore_errors=True)

@@ -49,9 +49,9 @@ class Maintenance:
 
     async def expire(self) -> int:
         """Rows first: a file without a row is rubbish, a row without its file would be a lie."""
-        removed = await self._upkeep.expire()
-        await self._artifacts.remove(removed.artifact_locations)
-        return len(removed.task_ids)
+        expired = await self._upkeep.expire()
+        await self._artifacts.remove(expired)
+        return len(expired)
 
     async def forget(self) -> int:
         return await self._roster.forget(self._absence_ms)

@@ -6,7 +6,6 @@ Any number of processes may do this at once: each change is guarded by what it s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tasks_server.encoding import encode_text
@@ -23,14 +22,6 @@ INTERNAL_ERROR = -32603
 DISPATCH_BATCH = 500
 RESCUE_BATCH = 100
 EXPIRY_BATCH = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """Expired tasks, and where their artifacts lay."""
-
-    task_ids: tuple[str, ...]
-    artifact_locations: tuple[str, ...]
 
 
 class Upkeep:
@@ -89,16 +80,14 @@ class Upkeep:
             await self._announcer.changed(*changed)
         return len(changed)
 
-    async def expire(self) -> Removed:
-        """Delete finished tasks whose time has passed, with everything that hangs on them."""
+    async def expire(self) -> Sequence[str]:
+        """Delete finished tasks whose time has passed, with everything that hangs on them; their ids."""
         async with self._database.transaction() as connection:
             due = (await connection.execute(upkeep_sql.finished_tasks_past_expiry(EXPIRY_BATCH))).all()
             ids: Sequence[str] = [row.id for row in due]
-            if not ids:
-                return Removed((), ())
-            artifacts = (await connection.execute(upkeep_sql.artifacts_of(ids))).all()
-            await connection.execute(upkeep_sql.delete_finished(ids))
-        return Removed(tuple(ids), tuple(row.location for row in artifacts))
+            if ids:
+                await connection.execute(upkeep_sql.delete_finished(ids))
+        return ids
 
 
 def _rescue(task: Task) -> Any:

@@ -19,7 +19,7 @@ from tasks_server.store.statements.terms import (
     finished,
     t,
 )
-from tasks_server.store.tables import ARTIFACT, TASK
+from tasks_server.store.tables import TASK
 from tasks_server.task import Door, OutcomeKind, TaskStatus
 
 
@@ -44,10 +44,6 @@ def finished_tasks_past_expiry(limit: int) -> Selection:
         .order_by(t.expires_at)
         .limit(limit)
     )
-
-
-def artifacts_of(ids: Sequence[str]) -> Selection:
-    return select(ARTIFACT.c.task_id, ARTIFACT.c.location).where(ARTIFACT.c.task_id.in_(ids))
 
 
 def mark_dispatched(ids: Iterable[str]) -> Update:
