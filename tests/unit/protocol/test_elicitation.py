@@ -19,8 +19,14 @@ SCHEMA = {
     "required": ["name"],
     "additionalProperties": False,
 }
-FORM: dict[str, Any] = {"method": "elicitation/create", "params": {"message": "Who?", "requestedSchema": SCHEMA}}
-URL: dict[str, Any] = {"method": "elicitation/create", "params": {"mode": "url", "message": "Go", "url": "https://x.example"}}
+FORM: dict[str, Any] = {
+    "method": "elicitation/create",
+    "params": {"message": "Who?", "requestedSchema": SCHEMA},
+}
+URL: dict[str, Any] = {
+    "method": "elicitation/create",
+    "params": {"mode": "url", "message": "Go", "url": "https://x.example"},
+}
 SAMPLE: dict[str, Any] = {"method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 1}}
 ROOTS: dict[str, Any] = {"method": "roots/list", "params": {}}
 
