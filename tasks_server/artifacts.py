@@ -49,7 +49,10 @@ def artifact_uri(task_id: str, name: str) -> str:
 
 def parse_artifact_uri(uri: str) -> tuple[str, str] | None:
     """(task id, name), or None if the URI is of another kind."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # an IPv6 address that is none
+        return None
     name = unquote(parts.path.removeprefix("/"))
     return (parts.netloc, name) if parts.scheme == SCHEME and parts.netloc and name else None
 

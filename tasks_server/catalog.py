@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping
+import math
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from functools import cached_property
 from typing import Any, Literal
 
 import anyio
@@ -21,6 +22,7 @@ from tasks_server.uri_template import matches
 log = logging.getLogger(__name__)
 
 REREAD_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 0.2
 MAX_REASONS = 5
 
 OfferKind = Literal["tools", "prompts", "resources"]
@@ -47,6 +49,7 @@ class Offers:
         self.resources = tuple(resources[uri] for uri in sorted(resources))
         self.resource_templates = tuple(templates[template] for template in sorted(templates))
         self._live_queues = frozenset(live_queues)
+        self._validators: dict[str, jsonschema_rs.Validator] = {}
 
     def tool(self, name: str) -> ToolOffer | None:
         return self._tools.get(name)
@@ -65,6 +68,21 @@ class Offers:
         """Whether a live worker listens to this queue."""
         return queue in self._live_queues
 
+    def serves_tool(self, name: str) -> bool:
+        """Whether there is a tool of this name, and a live worker for it."""
+        tool = self.tool(name)
+        return tool is not None and self.is_served(tool.queue)
+
+    def serves_prompt(self, name: str) -> bool:
+        """Whether there is a prompt of this name, and a live worker for it."""
+        prompt = self.prompt(name)
+        return prompt is not None and self.is_served(prompt.queue)
+
+    def serves_resource(self, uri: str) -> bool:
+        """Whether there is somebody to read this URI, and a live worker for it."""
+        offer = self.resource(uri)
+        return offer is not None and self.is_served(offer.queue)
+
     @property
     def has_live_workers(self) -> bool:
         return bool(self._live_queues)
@@ -72,16 +90,18 @@ class Offers:
     def check_arguments(self, tool_name: str, arguments: Mapping[str, Any]) -> list[str]:
         """What is wrong with the arguments, in sentences that name the field; nothing if they are valid."""
         problems: list[str] = []
-        for error in self._validators[tool_name].iter_errors(arguments):
+        for error in self._validator(tool_name).iter_errors(arguments):
             where = ".".join(str(step) for step in error.instance_path)
             problems.append(f"{where}: {error.message}" if where else error.message)
             if len(problems) == MAX_REASONS:
                 break
         return problems
 
-    @cached_property
-    def _validators(self) -> dict[str, jsonschema_rs.Validator]:
-        return {name: _compile(offer.input_schema) for name, offer in self._tools.items()}
+    def _validator(self, tool_name: str) -> jsonschema_rs.Validator:
+        """Compiled when first needed, so that a schema which cannot be used breaks only its own tool."""
+        if tool_name not in self._validators:
+            self._validators[tool_name] = _compile(self._tools[tool_name].input_schema)
+        return self._validators[tool_name]
 
     def differs_from(self, other: Offers) -> frozenset[OfferKind]:
         """Which lists a client would see changed."""
@@ -112,9 +132,20 @@ class Catalog:
         # Compiled validators live in the offers, so an unchanged catalog keeps the same ones.
         self._read_from: tuple[tuple[str, ...], frozenset[str]] | None = None
         self._offers_read = self._offers
+        self._looked_at = -math.inf
         self._followers: set[asyncio.Queue[frozenset[OfferKind]]] = set()
 
     def current(self) -> Offers:
+        return self._offers
+
+    async def including(self, wanted: Callable[[Offers], object]) -> Offers:
+        """The current offers, read anew if they lack what is wanted: its worker may be faster than its signal.
+
+        What nobody offers is looked for at most a few times a second, however often it is asked for.
+        """
+        if not wanted(self._offers) and time.monotonic() - self._looked_at > LOOK_AGAIN_SECONDS:
+            self._looked_at = time.monotonic()
+            self._replace(await self._read())
         return self._offers
 
     async def load(self) -> None:
