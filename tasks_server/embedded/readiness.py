@@ -44,7 +44,7 @@ class NewWorker:
 
 
 async def until_answering(listener: socket) -> None:
-    """Wait until `/readyz` says that the server can do its work."""
+    """Wait until `/readyz` says that the server can do its work, and knows a worker."""
     address: tuple[str, int] = listener.getsockname()[:2]
     while not await _is_ready(*address):  # noqa: ASYNC110 - it is the outside that is asked
         await asyncio.sleep(LOOK_EVERY_SECONDS)
@@ -55,7 +55,8 @@ async def _is_ready(host: str, port: int) -> bool:
         reader, writer = await asyncio.open_connection(host, port)
         try:
             writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return b" 200 " in await reader.readline()
+            answer = await reader.read()
+            return b" 200 " in answer.partition(b"\r\n")[0] and b'"workers":true' in answer
         finally:
             writer.close()
     return False

@@ -28,7 +28,8 @@ async def get_prompt(call: Call) -> Stream:
     name = call.params.get("name")
     if not isinstance(name, str):
         raise InvalidParams("params.name must be a string: the prompt to get.")
-    prompt = call.parts.catalog.current().prompt(name)
+    offers = await call.parts.catalog.including(lambda offers: offers.serves_prompt(name))
+    prompt = offers.prompt(name)
     if prompt is None:
         raise InvalidParams(f"Unknown prompt: {name}")
     state = open_state(call)

@@ -44,7 +44,8 @@ async def read_resource(call: Call) -> Result | Stream:
         raise InvalidParams("params.uri must be a string: the resource to read.")
     if uri.startswith(f"{SCHEME}:"):
         return await _read_artifact(call, uri)
-    offer = call.parts.catalog.current().resource(uri)
+    offers = await call.parts.catalog.including(lambda offers: offers.serves_resource(uri))
+    offer = offers.resource(uri)
     if offer is None:
         raise resource_not_found(uri)
     # A worker's resource may change at any time, and may depend on who reads it.

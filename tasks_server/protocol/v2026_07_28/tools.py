@@ -31,7 +31,7 @@ async def call_tool(call: Call) -> Result | Stream:
     Arguments that do not fit the tool's schema are the model's to correct: a tool result, no task.
     """
     name, arguments = _named(call), _arguments(call)
-    offers = call.parts.catalog.current()
+    offers = await call.parts.catalog.including(lambda offers: offers.serves_tool(name))
     tool = offers.tool(name)
     if tool is None:
         raise InvalidParams(f"Unknown tool: {name}")
