@@ -78,6 +78,7 @@ def cancel_if_unheld(owner: str, task_id: str) -> Update:
         .where(t.id == task_id, t.owner == owner, IS_OPEN, t.lease_worker.is_(None))
         .values(
             cancel_requested_at=func.coalesce(t.cancel_requested_at, now_ms()),
+            status_message="Cancelled",
             **finished(OutcomeKind.CANCELLED, None),
         )
         .returning(*TASK.c)

@@ -163,6 +163,14 @@ async def test_hanging_up_stops_the_work(wire: Wire, notes: Notes, meta: dict[st
 
 
 @pytest.mark.spec(CANCELLATION)
+async def test_hanging_up_in_the_middle_of_a_stream_stops_the_work(wire: Wire, notes: Notes):
+    async with wire.stream(calling("report", notes.directory).meta("progressToken", "p")) as stream:
+        await stream.next()
+        await notes.seen("reported")
+    await notes.seen("stopped")
+
+
+@pytest.mark.spec(CANCELLATION)
 async def test_hanging_up_leaves_a_task_alone_that_was_handed_out(wire: Wire, notes: Notes):
     async with wire.stream(calling("hold", notes.directory, TASKS)) as stream:
         task_id = (await stream.ended())["result"]["taskId"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocol.spec.requests import Request
+from tests.protocol.spec.requests import Request, calling
 from tests.protocol.spec.stack import MAX_REQUEST_BYTES, ON_ONE_DATABASE
 from tests.protocol.spec.wire import Reply, Wire
 
@@ -113,6 +113,16 @@ async def test_accept_is_looked_at_before_the_body(wire: Wire):
     assert (await wire.post(raw("{").header("Accept", "text/html"))).status_code == 406
 
 
+@pytest.mark.spec(SENDING)
+async def test_a_body_that_says_it_is_something_else_is_refused(wire: Wire):
+    assert (await wire.post(LIST.header("Content-Type", "text/plain"))).status_code == 415
+
+
+@pytest.mark.spec(SENDING)
+async def test_the_type_of_the_body_may_name_its_charset(wire: Wire):
+    assert (await wire.send(LIST.header("Content-Type", "Application/JSON; charset=utf-8"))).status == 200
+
+
 # --- JSON ----------------------------------------------------------------------------------------------------
 
 
@@ -139,6 +149,15 @@ async def test_a_body_that_is_not_json_is_a_parse_error_without_an_id(wire: Wire
 async def test_bottomless_nesting_is_refused_politely(wire: Wire):
     reply = await wire.refusal(raw("[" * 100_000))
     assert reply.refusal == (400, -32700)
+
+
+@pytest.mark.spec(RESPONSES)
+@pytest.mark.parametrize("text", [r'"\ud800"', "1" * 400, "1e999", '"\u0000"'])
+async def test_odd_but_legal_json_is_the_fault_of_the_client(wire: Wire, text: str):
+    body = calling("greet", {"name": "ODD"}).content.decode().replace('"ODD"', text)
+    response = await wire.post(Request(body.encode(), calling("greet").headers))
+    assert response.status_code in (200, 400)
+    assert response.json().get("error", {}).get("code") in (None, -32700, -32600, -32602)
 
 
 @pytest.mark.spec(SENDING)

@@ -103,3 +103,4 @@ async def test_the_next_caller_is_told_that_nobody_works_on_it(visit: Visit):
 @pytest.mark.spec("ext-tasks#task-cancellation")
 async def test_what_nobody_works_on_can_be_cancelled(visit: Visit):
     assert visit.cancelled_afterwards["status"] == "cancelled"
+    assert visit.cancelled_afterwards["statusMessage"] == "Cancelled"

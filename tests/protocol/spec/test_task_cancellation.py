@@ -77,3 +77,12 @@ async def test_a_cancel_at_once_reaches_a_task_that_has_hardly_begun(wire: Wire,
         await wire.cancel(task_id)
         await wire.reached(task_id, "cancelled")
     assert set(notes.lines("started")) == set(notes.lines("stopped"))
+
+
+@pytest.mark.spec("ext-tasks#tasks")
+@pytest.mark.parametrize("tool", ["hold", "ask_twice"])
+async def test_a_cancelled_task_says_that_it_was_cancelled(wire: Wire, notes: Notes, tool: str):
+    task_id = await wire.create(tool, notes.directory, FORM)
+    await wire.reached(task_id, "input_required" if tool == "ask_twice" else "working")
+    await wire.cancel(task_id)
+    assert (await wire.reached(task_id, "cancelled"))["statusMessage"] == "Cancelled"

@@ -30,6 +30,7 @@ async def report(ctx: TaskContext, directory: str) -> str:
     for level in LEVELS:
         await ctx.log(level, {"said at": level}, "reporter")
     note(directory, "reported")
+    ctx.on_cancel(lambda: note(directory, "stopped"))
     await until(directory, "go")
     await ctx.progress(4, 4, "over")
     return "reported"
