@@ -101,6 +101,18 @@ async def overlap(
 
     What they return or raise.
     """
+    return await beside(ahead, first, behind, second, must_wait=True)
+
+
+async def beside(
+    ahead: Record,
+    first: Coroutine[Any, Any, First],
+    behind: Record,
+    second: Callable[[], Awaitable[Second]],
+    *,
+    must_wait: bool = False,
+) -> tuple[First | BaseException, Second | BaseException]:
+    """Run the second operation while the first has done everything but commit; it may or may not have to wait."""
     with gate_before_commit(ahead) as gate:
         leading = asyncio.create_task(first)
         await asyncio.wait(
@@ -108,8 +120,11 @@ async def overlap(
         )
         assert not leading.done(), "the first operation did not come to a commit"
         following = asyncio.ensure_future(second())
-        await wait_until(lambda: is_waiting(behind), describing="the second operation waits for the lock")
-        assert not following.done()
+        await wait_until(
+            lambda: (not must_wait and following.done()) or is_waiting(behind),
+            describing="the second operation waits for the lock",
+        )
+        assert not (must_wait and following.done())
         gate.open()
         results = await asyncio.gather(leading, following, return_exceptions=True)
     return results[0], results[1]
