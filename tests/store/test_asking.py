@@ -92,33 +92,34 @@ async def test_parking_comes_too_late_after_the_answer(record: Record):
     assert not await record.worker().park(held(task))
 
 
-@pytest.mark.parametrize("value", [None, 7, [], "text", {"ignored": True}, {"action": "nonsense"}], ids=repr)
-async def test_unknown_keys_are_ignored_whatever_their_values(record: Record, value: Any):
+NONSENSE: list[Any] = [
+    None,
+    7,
+    "yes",
+    [],
+    {},
+    {"ignored": True},
+    {"action": "perhaps"},
+    {"action": "accept"},
+    {"action": "accept", "content": {}},
+    {"action": "accept", "content": {"name": 7}},
+]
+
+
+async def test_unknown_keys_are_ignored_whatever_their_values(record: Record):
     task = await asking_two(record)
-    await record.requests.answer(OWNER, task.id, {"unknown": value, "\0": value, "": value})
+    for value in NONSENSE:
+        await record.requests.answer(OWNER, task.id, {"unknown": value, "\0": value, "": value})
     assert await record.task(task.id) == task
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        None,
-        7,
-        "yes",
-        [],
-        {},
-        {"action": "perhaps"},
-        {"action": "accept"},
-        {"action": "accept", "content": {}},
-        {"action": "accept", "content": {"name": 7}},
-    ],
-    ids=repr,
-)
-async def test_an_invalid_value_leaves_everything_outstanding(record: Record, value: Any):
+async def test_an_invalid_value_leaves_everything_outstanding(record: Record):
     task = await asking_two(record)
     before = await record.rows("input_request", task.id)
-    with pytest.raises(InvalidAnswer, match="colour"):
-        await record.requests.answer(OWNER, task.id, {"name": accept("Ada"), "colour": value, "unknown": 1})
+    for value in NONSENSE:
+        answers = {"name": accept("Ada"), "colour": value, "unknown": 1}
+        with pytest.raises(InvalidAnswer, match="colour"):
+            await record.requests.answer(OWNER, task.id, answers)
     assert await record.task(task.id) == task
     assert await record.rows("input_request", task.id) == before
 

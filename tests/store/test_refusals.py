@@ -40,23 +40,23 @@ async def test_every_check_refuses_its_impossible_row(record: Record):
     assert await record.row(task.id) == before
 
 
-@pytest.mark.parametrize(
-    "outcome",
-    [
-        "status = 'completed', outcome_kind = 'result', outcome = NULL",
-        "status = 'completed', outcome_kind = 'cancelled', outcome = NULL",
-        "status = 'failed', outcome_kind = 'result', outcome = '{}'",
-        "status = 'failed', outcome_kind = 'rpc_error', outcome = NULL",
-        "status = 'cancelled', outcome_kind = 'cancelled', outcome = '{}'",
-        "status = 'cancelled', outcome_kind = 'nonsense', outcome = NULL",
-        "status = 'working', outcome_kind = 'result', outcome = '{}'",
-        "status = 'input_required', outcome_kind = NULL, outcome = NULL",
-    ],
-)
-async def test_no_end_without_its_outcome(record: Record, outcome: str):
+NO_ENDS = [
+    "status = 'completed', outcome_kind = 'result', outcome = NULL",
+    "status = 'completed', outcome_kind = 'cancelled', outcome = NULL",
+    "status = 'failed', outcome_kind = 'result', outcome = '{}'",
+    "status = 'failed', outcome_kind = 'rpc_error', outcome = NULL",
+    "status = 'cancelled', outcome_kind = 'cancelled', outcome = '{}'",
+    "status = 'cancelled', outcome_kind = 'nonsense', outcome = NULL",
+    "status = 'working', outcome_kind = 'result', outcome = '{}'",
+    "status = 'input_required', outcome_kind = NULL, outcome = NULL",
+]
+
+
+async def test_no_end_without_its_outcome(record: Record):
     task = await record.create()
-    with pytest.raises(IntegrityError):
-        await record.sql(f"UPDATE task SET {outcome}, {FINISH} WHERE id = :id", id=task.id)
+    for outcome in NO_ENDS:
+        with pytest.raises(IntegrityError):
+            await record.sql(f"UPDATE task SET {outcome}, {FINISH} WHERE id = :id", id=task.id)
 
 
 async def test_a_waiting_task_is_never_without_its_next_announcement(record: Record):
@@ -136,19 +136,19 @@ async def test_a_key_is_taken_once_in_a_task(record: Record):
         )
 
 
-@pytest.mark.parametrize(
-    "insertion",
-    [
-        "INSERT INTO task_event (task_id, at, kind, body) VALUES ('nobody', 1, 'log', '{}')",
-        "INSERT INTO input_request (task_id, key, ordinal, request, asked_at) VALUES ('nobody', 'k', 'k', '{}', 1)",
-        "INSERT INTO checkpoint (task_id, name, value, at) VALUES ('nobody', 'page', '1', 1)",
-        "INSERT INTO artifact (task_id, name, mime_type, size, sha256, location, created_at)"
-        " VALUES ('nobody', 'a', 'text/plain', 1, 'x', 'x', 1)",
-    ],
-)
-async def test_nothing_hangs_on_a_task_that_is_not_there(record: Record, insertion: str):
-    with pytest.raises(IntegrityError):
-        await record.sql(insertion)
+ORPHANS = [
+    "INSERT INTO task_event (task_id, at, kind, body) VALUES ('nobody', 1, 'log', '{}')",
+    "INSERT INTO input_request (task_id, key, ordinal, request, asked_at) VALUES ('nobody', 'k', 'k', '{}', 1)",
+    "INSERT INTO checkpoint (task_id, name, value, at) VALUES ('nobody', 'page', '1', 1)",
+    "INSERT INTO artifact (task_id, name, mime_type, size, sha256, location, created_at)"
+    " VALUES ('nobody', 'a', 'text/plain', 1, 'x', 'x', 1)",
+]
+
+
+async def test_nothing_hangs_on_a_task_that_is_not_there(record: Record):
+    for insertion in ORPHANS:
+        with pytest.raises(IntegrityError):
+            await record.sql(insertion)
 
 
 async def test_what_hangs_on_a_task_goes_with_it(record: Record):
