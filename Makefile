@@ -27,7 +27,7 @@ demo: $(INSTALLED)
 	@$(BIN)/python -m demo $(if $(FILE),"$(FILE)")
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 conformance: $(SUITE_INSTALLED)
 	$(BIN)/python -m tests.conformance.run $(ARGS)
@@ -51,10 +51,10 @@ lock: $(INSTALLED)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
 		--generate-hashes --custom-compile-command "make lock" $(ARGS) \
 		--output-file requirements.lock pyproject.toml
-	for client in tests/clients/*/; do test -f $$client/requirements.in || continue; \
+	for client in tests/clients/*/; do test -f $${client}requirements.in || continue; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--custom-compile-command "make lock" $(ARGS) \
-			--output-file $$client/requirements.lock $$client/requirements.in; done
+			--output-file $${client}requirements.lock $${client}requirements.in; done
 
 clean:
 	rm -rf $(VENV) $(SUITE) .clients demo-results

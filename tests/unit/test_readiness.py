@@ -36,19 +36,24 @@ async def test_a_worker_of_an_earlier_run_is_not_taken_for_the_new_one(database_
     await newcomer.close()
 
 
-async def test_a_server_that_is_not_ready_yet_is_asked_again():
+async def test_a_server_that_is_not_ready_or_knows_no_worker_is_asked_again():
     asked: list[bytes] = []
+    answers = [
+        (b"503 Service Unavailable", b'{"workers":true}'),
+        (b"200 OK", b'{"workers":false}'),
+        (b"200 OK", b'{"workers":true}'),
+    ]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.append(await reader.readuntil(b"\r\n\r\n"))
-        status = b"503 Service Unavailable" if len(asked) == 1 else b"200 OK"
-        writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+        status, body = answers[len(asked) - 1]
+        writer.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\n\r\n" + body)
         writer.close()
 
     listener = listen("127.0.0.1", 0)
     async with await asyncio.start_server(answer, sock=listener), asyncio.timeout(10):
         await until_answering(listener)
-    assert [request.split()[1] for request in asked] == [b"/readyz", b"/readyz"]
+    assert [request.split()[1] for request in asked] == [b"/readyz"] * 3
 
 
 def test_the_banner_tells_where_and_what():
