@@ -23,7 +23,8 @@ from workers.errors import NotOffered
 from workers.execution.perform import perform
 from workers.execution.work import Work
 from workers.registry import Registry
-from workers.session import Session, Stop, recordable
+from workers.reports import recordable
+from workers.session import Session, Stop
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ class Runner:
                 session.stop(Stop.TIMED_OUT)
                 await asyncio.wait([work])
         finally:
-            writer.cancel()
+            session.reports.end()
             await asyncio.gather(writer, return_exceptions=True)
         return _outcome(work, session.stopped, task)
 
@@ -192,12 +193,14 @@ class Runner:
         while True:
             try:
                 if session.stopped is Stop.SHUTDOWN and outcome is None:
+                    await session.reports.write_lines()
                     await self._claims.release(session.held)
                 elif outcome is not None:
-                    await session.write_lines()
-                    message = outcome.message or session.message
+                    reports = session.reports
+                    await reports.write_lines()
+                    message = outcome.message or reports.message
                     await self._claims.finish(
-                        session.held, outcome.kind, outcome.value, session.progress, message
+                        session.held, outcome.kind, outcome.value, reports.progress, message
                     )
             except StaleTransition:
                 log.warning("task %s: attempt %d was overtaken, its end is void", *_fence(session))

@@ -23,16 +23,13 @@ from tasks_server.errors import RpcError, StaleTransition
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Asked, Claims, Held, Question
 from tasks_server.store.batch import Batch
-from tasks_server.store.database import DATABASE_UNAVAILABLE
-from tasks_server.task import Door, Progress, Task
+from tasks_server.task import Door, Task
 from workers.port import StoredArtifact
+from workers.reports import Reports
 
 log = logging.getLogger(__name__)
 
 MISSING_CLIENT_CAPABILITY = -32021
-# The record gets at most this many progress writes per second and task; live signals carry every one.
-WRITE_PAUSE_SECONDS = 0.25
-MESSAGE_LENGTH = 2_000
 SEVERITY = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 
@@ -64,8 +61,7 @@ class Session:
     ) -> None:
         self.task = task
         self.held = Held(task.id, task.attempt)
-        self.progress: Progress | None = None
-        self.message: str | None = None
+        self.reports = Reports(claims, self.held)
         self.stopped: Stop | None = None
         self._claims = claims
         self._announcer = announcer
@@ -77,10 +73,6 @@ class Session:
         # Questions that a tool puts side by side become visible side by side: one commit holds them all.
         self._questions: Batch[Question, Asked] = Batch(partial(claims.ask, self.held))
         self._unanswered: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._unwritten_progress: Progress | None = None
-        self._unwritten_message: str | None = None
-        self._unwritten_lines: list[dict[str, Any]] = []
-        self._something_unwritten = asyncio.Event()
 
     # --- why it ends -----------------------------------------------------------------------------------------
 
@@ -109,24 +101,19 @@ class Session:
     # --- what the tool asks for ------------------------------------------------------------------------------
 
     async def report_progress(self, progress: float, total: float | None, message: str | None) -> None:
-        progress = float(progress) if self.progress is None else max(float(progress), self.progress.progress)
-        total = None if total is None else float(total)
-        self.progress = self._unwritten_progress = Progress(progress, total, message)
-        if message is not None:
-            message = self.message = self._unwritten_message = recordable(message)
-        self._something_unwritten.set()
-        await self._signal_to_attached(TaskProgressed(self.task.id, progress, total, message))
+        newest = self.reports.add_progress(progress, total, message)
+        await self._signal_to_attached(
+            TaskProgressed(self.task.id, newest.progress, newest.total, newest.message)
+        )
 
     async def report_status(self, message: str) -> None:
-        self.message = self._unwritten_message = recordable(message)
-        self._something_unwritten.set()
+        self.reports.add_message(message)
 
     async def log(self, level: str, data: Any, logger: str | None) -> None:
-        self._unwritten_lines.append({"level": level, "data": data, "logger": logger})
-        self._something_unwritten.set()
+        line = self.reports.add_line(level, data, logger)
         wanted = self.task.origin.log_level
         if wanted is not None and SEVERITY.index(level) >= SEVERITY.index(wanted):
-            await self._signal_to_attached(TaskLogged(self.task.id, level, data, logger))
+            await self._signal_to_attached(TaskLogged(self.task.id, **line))
 
     async def request_input(self, key: str | None, method: str, params: dict[str, Any]) -> dict[str, Any]:
         request: dict[str, Any] = {"method": method, "params": params}
@@ -174,31 +161,11 @@ class Session:
     # --- how it is done --------------------------------------------------------------------------------------
 
     async def write_reports(self) -> None:
-        """Bring progress, status and log lines into the record, now and then, until cancelled."""
-        while True:
-            await self._something_unwritten.wait()
-            self._something_unwritten.clear()
-            try:
-                await self._write()
-            except StaleTransition:
-                self.stop(Stop.LOST)
-                return
-            except DATABASE_UNAVAILABLE as error:
-                log.warning("task %s: progress cannot be written: %s", self.task.id, error)
-            await anyio.sleep(WRITE_PAUSE_SECONDS)
-
-    async def write_lines(self) -> None:
-        """The log lines that have not been written yet."""
-        lines, self._unwritten_lines = self._unwritten_lines, []
-        if lines:
-            await self._claims.note(self.held, lines)
-
-    async def _write(self) -> None:
-        progress, self._unwritten_progress = self._unwritten_progress, None
-        message, self._unwritten_message = self._unwritten_message, None
-        if progress is not None or message is not None:
-            await self._claims.report(self.held, progress, message)
-        await self.write_lines()
+        """Bring the reports into the record, until they are ended."""
+        try:
+            await self.reports.write_until_ended()
+        except StaleTransition:
+            self.stop(Stop.LOST)
 
     async def _wait_for_answer(self, key: str) -> dict[str, Any]:
         answer = self._unanswered.setdefault(key, asyncio.get_running_loop().create_future())
@@ -222,9 +189,3 @@ class Session:
     async def _signal_to_attached(self, signal: Signal) -> None:
         if self.task.origin.door is Door.ATTACHED:
             await self._announcer.signal(signal)
-
-
-def recordable(message: str) -> str:
-    """A message as every database and every client can take it: valid Unicode, no NUL, of sensible length."""
-    clean = message.replace("\0", "").encode(errors="replace").decode()
-    return clean if len(clean) <= MESSAGE_LENGTH else clean[: MESSAGE_LENGTH - 1] + "…"
