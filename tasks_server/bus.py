@@ -172,6 +172,8 @@ class Bus:
         while True:
             try:
                 position = await self._newest()
+                if failures:
+                    log.info("The bus is up again")
                 self._is_down = False
                 self._deliver([Resync()])
                 self.connected.set()
@@ -182,7 +184,7 @@ class Bus:
                 self.connected.clear()
                 if failures == 0:
                     log.warning("The bus is down: %s", error)
-                self._is_down = failures > 0
+                self._is_down = True
                 pause = RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)]
                 failures += 1
                 await asyncio.sleep(pause)

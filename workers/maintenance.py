@@ -68,6 +68,8 @@ class Maintenance:
             try:
                 while await chore.run_once():
                     pass
+                if failing:
+                    log.info("maintenance: %s goes on", chore.name)
                 failing = False
             except (*DATABASE_UNAVAILABLE, *UNAVAILABLE) as error:
                 if not failing:

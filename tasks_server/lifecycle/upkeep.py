@@ -5,6 +5,7 @@ Any number of processes may do this at once: each change is guarded by what it s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from tasks_server.store.rows import task_from_row
 from tasks_server.store.statements import requests as requests_sql
 from tasks_server.store.statements import upkeep as upkeep_sql
 from tasks_server.task import OutcomeKind, Task, TaskStatus
+
+log = logging.getLogger(__name__)
 
 INTERNAL_ERROR = -32603
 DISPATCH_BATCH = 500
@@ -68,7 +71,10 @@ class Upkeep:
             body = {"attempt": task.attempt, "worker": task.lease_worker}
             lost = event(task.id, row.updated_at, EventKind.LOST, body)
             await connection.execute(requests_sql.insert_events(), [lost])
-        return task_from_row(row)
+        rescued = task_from_row(row)
+        fate = "waits for another" if rescued.status is TaskStatus.WORKING else f"is {rescued.status}"
+        log.warning("task %s: worker %s was lost; the task %s", task.id, task.lease_worker, fate)
+        return rescued
 
     async def extend(self) -> int:
         """Prolong the time of unfinished tasks before it runs out; end attached calls that were abandoned."""
