@@ -30,12 +30,16 @@ class Outlet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that passed the checks every request has to pass. headers is None where there are none."""
+    """A request that passed the checks every request has to pass.
+
+    headers is None where there are none. served: every protocol version of this server.
+    """
 
     parts: Parts
     caller: Caller
     request: Request
     headers: Headers | None
+    served: tuple[str, ...]
 
     @property
     def params(self) -> dict[str, Any]:

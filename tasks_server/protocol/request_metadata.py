@@ -1,9 +1,11 @@
 """The checks every request must pass before its method is looked at, in the order the specification implies.
 
-1. `params._meta` names a protocol version and the client's capabilities, else -32602.
-2. The headers say what the body says, else -32020.
-3. The version is one that is served, else -32022.
-4. The method exists in that version, else -32601.
+1. It is not the handshake of older revisions, else -32601.
+2. `params._meta` names a protocol version and the client's capabilities, else -32602.
+3. The headers say which version and method the body names, else -32020.
+4. The version is one that is served, else -32022.
+5. The headers say which name the body names where this version wants it, else -32020.
+6. The method exists in that version, else -32601.
 
 Sources: 2026-07-28 basic/index "_meta", basic/transports/streamable-http "Request Metadata".
 """
@@ -42,13 +44,15 @@ def read_meta(request: Request, served: Mapping[str, Dialect]) -> dict[str, Any]
     return meta
 
 
-def check_headers(
-    headers: Headers, request: Request, version: str, name_sources: Mapping[str, NameSource]
-) -> None:
-    """Raise HeaderMismatch unless version, method and name are mirrored truly."""
+def check_envelope(headers: Headers, request: Request, version: str) -> None:
+    """Raise HeaderMismatch unless version and method are mirrored truly."""
     mirrored.check_mirrored(headers, mirrored.PROTOCOL_VERSION, version)
     mirrored.check_mirrored(headers, mirrored.METHOD, request.method)
-    source = name_sources.get(request.method)
+
+
+def check_name(headers: Headers, request: Request, sources: Mapping[str, NameSource]) -> None:
+    """Raise HeaderMismatch unless the name is mirrored truly; which one it is depends on the revision."""
+    source = sources.get(request.method)
     if source is not None:
         mirrored.check_name(headers, source.param, request.params.get(source.param), source.required)
 
@@ -64,9 +68,23 @@ def choose_dialect(version: str, served: Mapping[str, Dialect]) -> Dialect:
     return dialect
 
 
-def method_not_found(method: str, served: Mapping[str, Dialect]) -> RpcError:
-    hint = f" This server speaks MCP {_listed(served)}." if method == "initialize" else ""
-    return RpcError(METHOD_NOT_FOUND, f"Method not found: {method}.{hint}")
+def handshake_refused(request: Request, served: Mapping[str, Dialect]) -> RpcError:
+    """The answer to `initialize`, which a client may show to a person: older clients cannot fall forward.
+
+    Source: basic/versioning, "Backward Compatibility with Initialization-Based Versions".
+    """
+    requested = request.params.get("protocolVersion")
+    data: dict[str, Any] = {"supported": list(served)}
+    asked = ""
+    if isinstance(requested, str):
+        data["requested"] = requested
+        asked = f", but this client asked for {requested}"
+    return RpcError(
+        METHOD_NOT_FOUND,
+        f"Method not found: initialize. This server speaks MCP {_listed(served)}{asked}. "
+        "Use a client that speaks it; there is no handshake any more.",
+        data,
+    )
 
 
 def _listed(served: Mapping[str, Dialect]) -> str:

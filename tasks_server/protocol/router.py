@@ -18,6 +18,7 @@ from tasks_server.protocol.dialect import Call, Dialect, Handler, Outlet, Stream
 from tasks_server.protocol.headers import PROTOCOL_VERSION, Headers
 from tasks_server.protocol.jsonrpc import (
     INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
     InvalidParams,
     MalformedMessage,
     Notification,
@@ -29,11 +30,14 @@ from tasks_server.protocol.jsonrpc import (
 )
 from tasks_server.protocol.parts import Parts
 from tasks_server.protocol.request_metadata import (
-    check_headers,
+    check_envelope,
+    check_name,
     choose_dialect,
-    method_not_found,
+    handshake_refused,
     read_meta,
 )
+
+HANDSHAKE = "initialize"
 
 log = logging.getLogger(__name__)
 
@@ -66,11 +70,6 @@ class Router:
     def __init__(self, parts: Parts, dialects: Iterable[Dialect]) -> None:
         self._parts = parts
         self._served = {dialect.version: dialect for dialect in dialects}
-        self._name_sources = {
-            method: source
-            for dialect in self._served.values()
-            for method, source in dialect.name_sources.items()
-        }
 
     async def receive(self, body: bytes, owner: str, headers: Headers | None) -> Accepted | Final | Streamed:
         """Answer one message from `owner`. Errors are answers; only bugs and cancellation raise."""
@@ -106,15 +105,19 @@ class Router:
         return await _guarded(request.id, begin)
 
     def _check(self, request: Request, owner: str, headers: Headers | None) -> tuple[Handler, Call]:
+        if request.method == HANDSHAKE:
+            raise handshake_refused(request, self._served)
         meta = read_meta(request, self._served)
         caller = read_caller(owner, meta)
         if headers is not None:
-            check_headers(headers, request, caller.protocol_version, self._name_sources)
+            check_envelope(headers, request, caller.protocol_version)
         dialect = choose_dialect(caller.protocol_version, self._served)
+        if headers is not None:
+            check_name(headers, request, dialect.name_sources)
         handler = dialect.handlers.get(request.method)
         if handler is None:
-            raise method_not_found(request.method, self._served)
-        return handler, Call(self._parts, caller, request, headers)
+            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {request.method}.")
+        return handler, Call(self._parts, caller, request, headers, tuple(self._served))
 
 
 async def _guarded(request_id: RequestId, work: Callable[[], Awaitable[T]]) -> T | Final:

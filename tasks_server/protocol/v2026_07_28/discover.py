@@ -9,8 +9,6 @@ from tasks_server.protocol.dialect import Call
 from tasks_server.protocol.jsonrpc import Result
 from tasks_server.protocol.v2026_07_28.results import complete
 
-VERSION = "2026-07-28"
-
 CAPABILITIES: dict[str, Any] = {
     "tools": {"listChanged": True},
     "prompts": {"listChanged": True},
@@ -30,7 +28,7 @@ DISCOVER_TTL_MS = 3_600_000
 
 async def discover(call: Call) -> Result:
     return complete(
-        supportedVersions=[VERSION],
+        supportedVersions=call.served,
         capabilities=CAPABILITIES,
         instructions=INSTRUCTIONS,
         ttlMs=DISCOVER_TTL_MS,

@@ -159,15 +159,32 @@ async def test_headers_are_compared_before_a_method_is_missed(wire: Wire):
     assert (await wire.send(request)).refusal == (400, -32020)
 
 
+def handshake(**params: Any) -> Request:
+    """What clients of the revisions before 2026-07-28 say first; they know neither `_meta` nor our headers."""
+    bare = Request.of("initialize", {**INITIALIZE, **params}).params(_meta=...)
+    return bare.header("MCP-Protocol-Version").header("Mcp-Method")
+
+
 @pytest.mark.spec(LEGACY)
-async def test_a_legacy_client_is_told_the_versions_that_are_served(wire: Wire):
-    handshake = Request.of("initialize", INITIALIZE).header("MCP-Protocol-Version").header("Mcp-Method")
-    reply = await wire.refusal(handshake.params(_meta=...))
-    assert reply.status == 400
-    assert VERSION in json.dumps(reply.error)
+async def test_a_legacy_client_is_told_what_it_asked_for_and_what_is_served(wire: Wire):
+    reply = await wire.refusal(handshake())
+    assert reply.refusal == (404, -32601)
+    assert "2025-11-25" in reply.error["message"]
+    assert VERSION in reply.error["message"]
+    assert reply.error["data"] == {"supported": [VERSION], "requested": "2025-11-25"}
+
+
+@pytest.mark.spec(LEGACY)
+@pytest.mark.parametrize("version", [..., None, 20251125, []])
+async def test_a_legacy_client_that_names_no_version_is_told_those_that_are_served(wire: Wire, version: Any):
+    reply = await wire.refusal(handshake().params(protocolVersion=version))
+    assert reply.refusal == (404, -32601)
+    assert VERSION in reply.error["message"]
+    assert reply.error["data"] == {"supported": [VERSION]}
 
 
 @pytest.mark.spec(LEGACY)
 async def test_a_modern_initialize_is_told_the_versions_that_are_served(wire: Wire):
     reply = await wire.send(Request.of("initialize", INITIALIZE))
-    assert VERSION in json.dumps(reply.error)
+    assert reply.refusal == (404, -32601)
+    assert VERSION in reply.error["message"]
