@@ -39,19 +39,24 @@ class Leases:
         self._lease_seconds = lease_seconds
 
     async def keep(self) -> None:
-        """Renew every third of a lease until cancelled; a worker cut off for a whole lease stops its work."""
+        """Renew every third of a lease until cancelled; a worker cut off for a whole lease stops its work.
+
+        A renewal that hangs counts as one that fails: by then others may have taken the tasks.
+        """
         renewed_at = time.monotonic()
         while True:
             await anyio.sleep(self._lease_seconds / 3)
             began_at = time.monotonic()
             running = dict(self._runner.sessions)
+            left = renewed_at + self._lease_seconds - began_at
             try:
-                await self._say_alive()
-                await self._renew(running)
+                with anyio.fail_after(max(left, self._lease_seconds / 3)):
+                    await self._renew(running)
+                    await self._say_alive()
                 renewed_at = began_at
             except DATABASE_UNAVAILABLE as error:
-                log.warning("leases cannot be renewed: %s", error)
-                if time.monotonic() - renewed_at > self._lease_seconds:
+                log.warning("leases cannot be renewed: %s", str(error) or type(error).__name__)
+                if time.monotonic() - renewed_at >= self._lease_seconds:
                     for session in running.values():
                         session.stop(Stop.LOST)
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -23,7 +24,7 @@ SQLITE_DRIVER = "sqlite+aiosqlite"
 POSTGRESQL_DRIVER = "postgresql+asyncpg"
 
 # What a statement raises while the database is away or locked; anything else is a defect.
-DATABASE_UNAVAILABLE = (DBAPIError, OSError, TimeoutError)
+DATABASE_UNAVAILABLE = (DBAPIError, NoConnectionFree, OSError, TimeoutError)
 
 SQLITE_BUSY_SECONDS = 15
 SQLITE_READERS = 4

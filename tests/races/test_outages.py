@@ -1,0 +1,148 @@
+"""A database that is away, slow or locked, under a worker that goes on."""
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tasks_server.lifecycle.claims import Claims
+from tasks_server.store.database import DATABASE_UNAVAILABLE
+from tasks_server.task import TaskStatus
+from tests.races.working import settled, working
+from tests.store.interleaving import GatedAnnouncer, locked
+from tests.store.record import OWNER, Record, claim, writer_of
+from tests.support.waiting import wait_until
+from workers import TaskContext, tool
+from workers.registry import Registry
+from workers.runner import Runner
+
+
+async def test_a_pool_without_a_free_connection_is_an_outage_like_any(record: Record):
+    """Whoever waits out outages must wait this one out too, or a busy database would end the whole worker."""
+    task = await record.create()
+    pool = writer_of(record).pool
+    pool._timeout = 0.05
+    async with AsyncExitStack() as connections:
+        while pool.checkedout() < pool.size():
+            await connections.enter_async_context(record.database.transaction())
+        with pytest.raises(DATABASE_UNAVAILABLE):
+            await record.worker().renew([task.id])
+
+
+def connection_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if "_connection_worker_thread" in thread.name}
+
+
+async def test_a_worker_that_cannot_renew_stops_what_it_may_have_lost(record: Record, another: Record):
+    """Its renewal hangs rather than fails; meanwhile another worker may have taken its task."""
+    started, stopped = asyncio.Event(), asyncio.Event()
+
+    @tool(description="Waits for ever.")
+    async def work() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    task = await record.create(name="work", arguments="{}")
+    for each in (record, another):  # their own connections stay
+        await each.row(task.id)
+        await each.task(task.id)
+    before = connection_threads()
+    async with working(record, work, lease_seconds=0.5):
+        await started.wait()
+        async with locked(another, task.id):
+            began = asyncio.get_running_loop().time()
+            await stopped.wait()
+            assert asyncio.get_running_loop().time() - began < 2.0
+    await wait_until(
+        lambda: connection_threads() <= before, describing="SQLite has given up what was given up"
+    )
+    assert (await record.task(task.id)).status is TaskStatus.WORKING
+
+
+async def test_a_cancel_between_claim_and_start_is_not_overheard(record: Record, another: Record):
+    """The nudge comes when the row is held already but nothing runs yet that could be stopped."""
+    ran = asyncio.Event()
+
+    @tool(description="Must not run for long.")
+    async def work(ctx: TaskContext) -> None:
+        ran.set()
+        await asyncio.Event().wait()
+
+    registry = Registry(default_queue="default")
+    registry.add(work)
+    announcer = GatedAnnouncer(record)
+
+    async def publish() -> None: ...
+
+    runner = Runner(
+        registry,
+        record.queue,
+        Claims(record.database, announcer, worker_id="worker-1", lease_ms=60_000),
+        announcer,
+        record.artifacts,
+        park_after_seconds=1.0,
+        publish_catalog=publish,
+    )
+    task = await record.create(name="work", arguments="{}")
+    running = asyncio.create_task(runner.run(task.id, 0))
+    await announcer.gate.reached.wait()
+    await another.service.cancel(OWNER, task.id)
+    await runner.look_at(task.id)
+    announcer.gate.open()
+    await asyncio.wait_for(running, 5.0)
+    assert (await record.task(task.id)).status is TaskStatus.CANCELLED
+    assert runner.sessions == {}
+
+
+async def test_an_end_that_cannot_be_written_yet_is_written_later(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("workers.runner.FINISH_PAUSE_SECONDS", 0.01)
+    refusals = 0
+
+    @tool(description="Is quick.")
+    async def work(ctx: TaskContext) -> str:
+        await ctx.log("info", "a line")
+        return "done"
+
+    async with working(record, work) as crew:
+        claims = crew.runner._claims
+        real = claims.finish
+
+        async def refuse(*arguments: object) -> object:
+            nonlocal refusals
+            refusals += 1
+            if refusals < 4:
+                raise ConnectionRefusedError
+            return await real(*arguments)  # pyright: ignore[reportArgumentType]
+
+        monkeypatch.setattr(claims, "finish", refuse)
+        task = await record.create(name="work", arguments="{}")
+        assert (await settled(record, task.id)).status is TaskStatus.COMPLETED
+    assert refusals == 4
+    assert [kind for kind, _ in await record.events(task.id)] == ["attempt", "log"]
+
+
+async def test_a_worker_of_a_locked_row_does_its_other_work(record: Record, another: Record):
+    """PostgreSQL only: SQLite has one lock for all."""
+    if record.database.is_sqlite:
+        pytest.skip("one lock for all")
+    done = asyncio.Event()
+
+    @tool(description="Is quick.")
+    async def work() -> str:
+        done.set()
+        return "done"
+
+    blocked = await claim(another.worker(), await another.create(name="work", arguments="{}"))
+    async with working(record, work), locked(another, blocked.id):
+        task = await record.create(name="work", arguments="{}")
+        assert (await settled(record, task.id)).status is TaskStatus.COMPLETED
+    await wait_until(done.is_set, describing="the tool has run")
