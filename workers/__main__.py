@@ -13,6 +13,7 @@ from tasks_server.settings import Settings
 from tasks_server.startup import check_database
 from workers.loading import load
 from workers.registry import Registry
+from workers.scratch import own_scratch
 from workers.worker import run_worker
 
 
@@ -23,7 +24,8 @@ def main() -> None:
         settings = Settings.read()
         configure_logging(settings.log_format, "worker")
         registry = load(arguments.tools or [BUILT_IN], arguments.queue)
-        run_event_loop(_work(settings, registry, arguments.concurrency))
+        with own_scratch():
+            run_event_loop(_work(settings, registry, arguments.concurrency))
     except ConfigurationError as error:
         sys.exit(refuse(error))
 

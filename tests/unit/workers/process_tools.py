@@ -154,3 +154,13 @@ def wait_stubbornly(ctx: SyncTaskContext, deaf: bool) -> str:
     ctx.status(f"{os.getpid()} {process.pid}")
     while True:
         time.sleep(0.01)
+
+
+@tool(runs_in="process")
+def hold_a_copy(ctx: SyncTaskContext) -> None:
+    """Keeps a temporary file until it is stopped."""
+    copy = Path(tempfile.mkdtemp()) / "source.csv"
+    copy.write_text("a private copy")
+    ctx.status(str(copy))
+    while True:
+        time.sleep(0.01)
