@@ -47,6 +47,7 @@ class InvalidAnswer(TasksError):
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"Invalid answer to {key!r}: {reason}")
         self.key = key
+        self.reason = reason
 
 
 class RpcError(TasksError):

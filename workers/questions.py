@@ -6,7 +6,6 @@ numbers, booleans and choices. Both `ctx.ask` and `AskFirst` go through here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -29,7 +28,6 @@ _ALLOWED = {
     "array": _TEXTS | {"type", "minItems", "maxItems", "items"},
 }
 _FORMATS = ("email", "uri", "date", "date-time")
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +91,6 @@ def form_request(message: str, schema: JsonSchema) -> dict[str, Any]:
 
 def url_request(message: str, url: str) -> dict[str, Any]:
     return {"mode": "url", "message": message, "url": url}
-
-
-def placeholders(message: str) -> list[str]:
-    return _PLACEHOLDER.findall(message)
-
-
-def filled(message: str, arguments: Mapping[str, Any]) -> str:
-    """`message` with each `{argument}` replaced by its value."""
-    return _PLACEHOLDER.sub(lambda match: str(arguments.get(match[1], match[0])), message)
 
 
 def _flattened(schema: JsonSchema) -> JsonSchema:

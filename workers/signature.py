@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
+from tasks_server.placeholders import placeholders
 from workers.arguments import Arguments
 from workers.context import TaskContext
 from workers.docstring import Docstring
 from workers.errors import DeclarationError
-from workers.questions import AskFirst, Form, placeholders
+from workers.questions import AskFirst, Form
 from workers.sync_context import SyncTaskContext
 
 ContextKind = Literal["async", "sync"]

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, cast
 
 from tasks_server.errors import RpcError
+from tasks_server.placeholders import filled
 from tasks_server.task import Method
 from workers.daemon_thread import in_thread
 from workers.definition import Complete, PromptDefinition, ResourceDefinition, ToolDefinition
@@ -15,7 +16,7 @@ from workers.execution.calling import Surroundings, call
 from workers.execution.process import call_in_process
 from workers.execution.work import Work
 from workers.port import TaskPort
-from workers.questions import filled, form_request
+from workers.questions import form_request
 from workers.registry import Registry
 from workers.result import (
     memory_exceeded,
@@ -60,7 +61,7 @@ async def call_here(definition: ToolDefinition, work: Work, around: Surroundings
     values = work.arguments
     if definition.signature.arguments is not None:
         values = definition.signature.arguments.bind(work.arguments)
-    answers = await _answers(definition.signature.questions, work, around.port)
+    answers = await _answers(definition, work, around.port)
     value = await call(definition, {**values, **answers}, work, around)
     return tool_result(value, definition.returns, definition.output_schema)
 
@@ -126,13 +127,16 @@ async def _suggestions(suggest: Complete, typed: str, others: dict[str, str]) ->
     return list(await in_thread(lambda: suggest(typed, others)))
 
 
-async def _answers(questions: tuple[Question, ...], work: Work, port: TaskPort) -> dict[str, Any]:
-    answers = await asyncio.gather(*(_answer(question, work, port) for question in questions))
+async def _answers(tool: ToolDefinition, work: Work, port: TaskPort) -> dict[str, Any]:
+    questions = tool.signature.questions
+    messages = [filled(question.message, work.arguments, tool.input_schema) for question in questions]
+    answers = await asyncio.gather(
+        *(_answer(*asked, work, port) for asked in zip(questions, messages, strict=True))
+    )
     return {question.parameter: answer for question, answer in zip(questions, answers, strict=True)}
 
 
-async def _answer(question: Question, work: Work, port: TaskPort) -> Any:
-    message = filled(question.message, work.arguments)
+async def _answer(question: Question, message: str, work: Work, port: TaskPort) -> Any:
     response = work.answers.get(question.key)
     if response is None:  # the caller could not be asked before the task existed
         request = form_request(message, question.form.schema)

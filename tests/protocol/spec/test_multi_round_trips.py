@@ -64,7 +64,7 @@ async def test_a_question_comes_instead_of_the_result(wire: Wire, notes: Notes, 
     result = await wire.interrupted(asking(tool, notes))
     (question,) = result["inputRequests"].values()
     assert question["method"] == "elicitation/create"
-    assert question["params"]["message"] in ("Really delete old.txt?", "Who are you?")
+    assert question["params"]["message"] in ("Really delete old.txt from inbox?", "Who are you?")
     assert question["params"]["requestedSchema"]["type"] == "object"
     assert not {"content", "isError", "taskId"} & result.keys()
 
@@ -203,6 +203,30 @@ async def test_after_a_wrong_answer_the_right_one_still_counts(wire: Wire, notes
     assert "result" in reply.message
 
 
+@ON_ONE_DATABASE
+@pytest.mark.spec(ERRORS)
+async def test_a_wrong_answer_is_asked_for_again_with_the_reason(wire: Wire, notes: Notes):
+    request = asking("delete", notes)
+    first = await wire.interrupted(request)
+    ((key, question),) = first["inputRequests"].items()
+    second = await wire.interrupted(retried(request, first, {key: accept(ok="perhaps")}))
+    again = second["inputRequests"][key]
+    assert message_of(again).startswith("Your answer did not fit: ok: ")
+    assert message_of(again).endswith(message_of(question))
+    assert again["params"]["requestedSchema"] == question["params"]["requestedSchema"]
+
+
+@ON_ONE_DATABASE
+@pytest.mark.spec(ERRORS)
+async def test_the_reason_is_not_repeated_when_the_next_answer_is_missing(wire: Wire, notes: Notes):
+    request = asking("delete", notes)
+    first = await wire.interrupted(request)
+    wrong = each_with(accept(ok="perhaps"), first["inputRequests"])
+    second = await wire.interrupted(retried(request, first, wrong))
+    third = await wire.interrupted(retried(request, second))
+    assert third["inputRequests"] == first["inputRequests"]
+
+
 @pytest.mark.spec(ERRORS)
 async def test_more_content_than_was_asked_for_is_no_harm(wire: Wire, notes: Notes):
     request = asking("delete", notes)
@@ -222,6 +246,16 @@ async def test_a_refusal_ends_the_call_with_an_error_of_the_tool(
     reply = await wire.send(retried(request, first, each_with({"action": action}, first["inputRequests"])))
     assert reply.result["isError"] is True
     assert notes.lines("deleted") == []
+
+
+@pytest.mark.spec(ACTIONS)
+@pytest.mark.parametrize("tool", ["delete", "ask_twice"])
+async def test_a_refusal_says_what_was_refused(wire: Wire, notes: Notes, tool: str):
+    request = asking(tool, notes)
+    first = await wire.interrupted(request)
+    (question,) = first["inputRequests"].values()
+    refusals = each_with({"action": "decline"}, first["inputRequests"])
+    assert message_of(question) in (await wire.send(retried(request, first, refusals))).text
 
 
 @pytest.mark.spec(ACTIONS)

@@ -29,8 +29,8 @@ ROUTER = Router(cast("Parts", None), [dialect("one", "name"), dialect("two", "ur
 
 
 async def answer(version: str, mirrored: str | None = None, **params: str) -> dict[str, Any]:
-    meta = {VERSION_KEY: version, CAPABILITIES_KEY: {}}
-    body = {"jsonrpc": "2.0", "id": 1, "method": METHOD, "params": {**params, "_meta": meta}}
+    meta: dict[str, Any] = {VERSION_KEY: version, CAPABILITIES_KEY: {}}
+    body: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": METHOD, "params": {**params, "_meta": meta}}
     headers = {"MCP-Protocol-Version": version, "Mcp-Method": METHOD}
     if mirrored is not None:
         headers["Mcp-Name"] = mirrored

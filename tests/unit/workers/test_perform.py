@@ -439,8 +439,9 @@ async def test_a_plain_tool_stores_artifacts_too() -> None:
 @tool()
 async def delete(
     filename: str,
-    sure: Annotated[Confirm, AskFirst("Really delete {filename}?")],
+    sure: Annotated[Confirm, AskFirst("Really delete {filename} in {folder}?")],
     extra: Annotated[Confirm | None, AskFirst("Anything else?", key="more")],
+    folder: str = "inbox",
 ) -> str:
     """."""
     return f"{filename} {sure} {extra}"
@@ -461,13 +462,13 @@ async def test_answers_given_before_the_task_are_the_parameters() -> None:
 
 async def test_a_question_that_must_be_accepted_ends_the_call_when_it_is_not() -> None:
     answers = {"sure": {"action": "decline"}, "more": {"action": "decline"}}
-    assert await deleted(answers) == "The question was declined: Really delete a?"
+    assert await deleted(answers) == "The question was declined: Really delete a in inbox?"
 
 
 async def test_an_answer_that_is_missing_is_asked_for_now() -> None:
     port = RecordingPort({"sure": {"action": "accept", "content": {"confirm": True}}})
     assert await deleted({"more": {"action": "cancel"}}, port) == "a confirm=True None"
-    assert port.questions["sure"][1]["message"] == "Really delete a?"
+    assert port.questions["sure"][1]["message"] == "Really delete a in inbox?"
 
 
 async def test_an_answer_that_does_not_fit_is_an_error() -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from tasks_server.errors import InvalidAnswer
 from workers import Choices, Declined
-from workers.questions import Form, filled
+from workers.questions import Form
 
 
 class Colour(StrEnum):
@@ -151,8 +151,3 @@ def test_anything_but_accept_declines(sent: str | None, action: str) -> None:
     with pytest.raises(Declined, match="How old") as raised:
         Form(Age).read("k", "How old?", {"action": sent})
     assert raised.value.action == action
-
-
-def test_a_message_is_filled_with_arguments_and_nothing_else() -> None:
-    message = "Delete {name} of {owner}? {name.__class__} {}"
-    assert filled(message, {"name": "a{owner}.txt"}) == "Delete a{owner}.txt of {owner}? {name.__class__} {}"

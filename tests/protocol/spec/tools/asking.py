@@ -81,7 +81,10 @@ async def list_roots(ctx: TaskContext) -> str:
 
 @tool()
 async def delete(
-    filename: str, directory: str, confirm: Annotated[Agreement, AskFirst("Really delete {filename}?")]
+    filename: str,
+    directory: str,
+    confirm: Annotated[Agreement, AskFirst("Really delete {filename} from {folder}?")],
+    folder: str = "inbox",
 ) -> str:
     """Asks before it becomes a task."""
     note(directory, "deleted", filename)
