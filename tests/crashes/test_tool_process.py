@@ -9,9 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.support.processes import ProcessStarter, all_gone
+from workers.execution import keeper
 from workers.execution.frames import encoded, receive_frame
 
 ROOT = Path(__file__).parents[2]
@@ -31,14 +30,48 @@ registry = Registry.load(["tests.unit.workers.process_tools"])
 asyncio.run(perform(Work(Method.CALL_TOOL, "wait_stubbornly", {"deaf": True}, "t", 1), registry, Port()))
 """
 
+TWO_GROUPS = """
+import signal, subprocess
+from workers.execution.keeper import Keeper
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the closed socket tells it, see below")
-async def test_a_tools_process_dies_with_a_killed_worker(start: ProcessStarter) -> None:
+def group():
+    return subprocess.Popen(["sleep", "60"], start_new_session=True).pid
+
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+keeper = Keeper()
+first = group()
+keeper.watch(first)
+print("first", first, flush=True)
+signal.sigwait({signal.SIGUSR1})
+second = group()
+keeper.watch(second)
+print("second", second, flush=True)
+signal.pause()
+"""
+
+
+async def test_a_tools_process_dies_with_a_killed_worker_and_so_does_what_it_started(
+    start: ProcessStarter,
+) -> None:
     worker = start.start(sys.executable, "-c", WORKER, cwd=ROOT)
     match = await worker.line(r"tool runs as (\d+) (\d+)")
+    everything = [child.pid for child in worker.descendants()]
+    assert {int(match[1]), int(match[2])} < set(everything)
     await worker.stop(signal.SIGKILL)
-    await all_gone([int(match[1])])
-    os.kill(int(match[2]), signal.SIGKILL)  # what the tool itself started is beyond reach
+    await all_gone(everything)
+
+
+async def test_a_keeper_that_died_is_replaced_and_knows_what_runs(start: ProcessStarter) -> None:
+    worker = start.start(sys.executable, "-c", TWO_GROUPS, cwd=ROOT)
+    first = int((await worker.line(r"first (\d+)"))[1])
+    (found,) = [child for child in worker.descendants() if keeper.__file__ in child.cmdline()]
+    found.kill()
+    await all_gone([found.pid])
+    worker.send(signal.SIGUSR1)
+    second = int((await worker.line(r"second (\d+)"))[1])
+    everything = [child.pid for child in worker.descendants()]
+    await worker.stop(signal.SIGKILL)
+    await all_gone([first, second, *everything])
 
 
 async def test_a_tools_process_ends_with_all_it_started_when_its_worker_falls_silent() -> None:

@@ -28,6 +28,7 @@ from workers.definition import ToolDefinition
 from workers.errors import ToolError
 from workers.execution.calling import Surroundings, until_done
 from workers.execution.frames import Frame, encoded, read_frame
+from workers.execution.keeper import Keeper
 from workers.execution.limits import MEMORY_CAN_BE_LIMITED, OUT_OF_MEMORY
 from workers.execution.remote_port import PortServer, outcome
 from workers.execution.work import Work
@@ -39,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 EXIT_SECONDS = 1.0
 """How long a process that should be ending is left alone before the next, ruder signal."""
+
+
+keeper = Keeper()
 
 
 async def call_in_process(definition: ToolDefinition, work: Work, around: Surroundings) -> dict[str, Any]:
@@ -62,6 +66,7 @@ class _Child:
         self._reader = reader
         self._writer = writer
         self._leaving = False
+        keeper.watch(process.pid)  # before it is told what to do: it has started nothing yet
         self.exit_code = in_thread(functools.partial(_reap, process))
 
     def send(self, frame: Frame) -> None:
@@ -151,11 +156,16 @@ def _reap(process: subprocess.Popen[bytes]) -> int:
     if hasattr(os, "waitid"):
         # While the ended process is not yet reaped, nobody else can get its group's number.
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        _signal_group(process.pid, signal.SIGKILL)
+        _kill_rest(process.pid)
         return process.wait()
     code = process.wait()
-    _signal_group(process.pid, signal.SIGKILL)
+    _kill_rest(process.pid)
     return code
+
+
+def _kill_rest(group: int) -> None:
+    _signal_group(group, signal.SIGKILL)
+    keeper.forget(group)
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
