@@ -18,6 +18,7 @@ from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims, Held
 from tasks_server.queue import Dispatch, TaskQueue
 from tasks_server.store.database import DATABASE_UNAVAILABLE
+from tasks_server.store.outage import is_outage
 from tasks_server.task import Method, OutcomeKind, Task
 from workers.errors import NotOffered
 from workers.execution.perform import perform
@@ -177,7 +178,7 @@ class Runner:
         task = session.task
         answers: dict[str, Any] = {}
         if task.method is Method.CALL_TOOL and self._registry.tool(task.name).signature.questions:
-            answers = await self._claims.responses(task.id)
+            answers = await session.responses()
         work = Work(
             method=task.method,
             name=task.name,
@@ -190,6 +191,7 @@ class Runner:
 
     async def _finish(self, session: Session, outcome: Outcome | None) -> None:
         """Write how it ended, as long as the fence holds; a database outage is waited out."""
+        unrecordable = _failure("The task has ended, but the database refuses to record how.")
         while True:
             try:
                 if session.stopped is Stop.SHUTDOWN and outcome is None:
@@ -205,6 +207,10 @@ class Runner:
             except StaleTransition:
                 log.warning("task %s: attempt %d was overtaken, its end is void", *_fence(session))
             except DATABASE_UNAVAILABLE as error:
+                if not is_outage(error) and outcome is not unrecordable:
+                    log.exception("task %s: its end cannot be recorded", session.task.id)
+                    outcome = unrecordable
+                    continue
                 log.warning("task %s: its end cannot be written yet: %s", session.task.id, error)
                 if session.stopped is not Stop.LOST:
                     await anyio.sleep(FINISH_PAUSE_SECONDS)

@@ -23,6 +23,7 @@ from tasks_server.errors import RpcError, StaleTransition
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Asked, Claims, Held, Question
 from tasks_server.store.batch import Batch
+from tasks_server.store.outage import through_outages
 from tasks_server.task import Door, Task
 from workers.port import StoredArtifact
 from workers.reports import Reports
@@ -33,7 +34,7 @@ MISSING_CLIENT_CAPABILITY = -32021
 SEVERITY = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 
-Written = TypeVar("Written")
+Returned = TypeVar("Returned")
 
 
 class Stop(StrEnum):
@@ -92,11 +93,15 @@ class Session:
     async def look_again(self) -> None:
         """A caller has changed the task: hand over answers that have come."""
         if self._unanswered:
-            responses = await self._claims.responses(self.task.id)
+            responses = await self.responses()
             for key, response in responses.items():
                 waiting = self._unanswered.get(key)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(response)
+
+    async def responses(self) -> dict[str, dict[str, Any]]:
+        """All answers so far, by question key."""
+        return await self._patiently(partial(self._claims.responses, self.task.id))
 
     # --- what the tool asks for ------------------------------------------------------------------------------
 
@@ -126,16 +131,16 @@ class Session:
             )
         self._asked += 1
         question = Question(key or f"question-{self._asked}", request)
-        asked = await self._fenced(self._questions.submit(question))
+        asked = await self._patiently(partial(self._questions.submit, question))
         if asked.response is not None:
             return asked.response
         return await self._wait_for_answer(asked.key)
 
     async def recall(self, step: str) -> tuple[bool, Any]:
-        return await self._claims.recall(self.task.id, step)
+        return await self._patiently(partial(self._claims.recall, self.task.id, step))
 
     async def remember(self, step: str, value: Any) -> None:
-        await self._fenced(self._claims.remember(self.held, step, value))
+        await self._patiently(partial(self._claims.remember, self.held, step, value))
 
     async def save_artifact(self, name: str, source: Path, mime_type: str) -> StoredArtifact:
         deposit = await self._artifacts.deposit(self.task.id, source)
@@ -149,7 +154,7 @@ class Session:
             "sha256": deposit.sha256,
             "location": deposit.location,
         }
-        await self._fenced(self._claims.record_artifact(self.held, record))
+        await self._patiently(partial(self._claims.record_artifact, self.held, record))
         return stored
 
     async def announce_resource(self, uri: str) -> None:
@@ -173,15 +178,16 @@ class Session:
         await self.look_again()
         with anyio.move_on_after(self._park_after_seconds):
             return await asyncio.shield(answer)
-        if not answer.done() and await self._claims.park(self.held):
+        if not answer.done() and await self._patiently(partial(self._claims.park, self.held)):
             self.stop(Stop.PARKED)
             await asyncio.get_running_loop().create_future()
         await self.look_again()
         return await answer
 
-    async def _fenced(self, write: Awaitable[Written]) -> Written:
+    async def _patiently(self, call: Callable[[], Awaitable[Returned]]) -> Returned:
+        """A tool knows nothing of databases: it waits while ours is away, and ends when its task is lost."""
         try:
-            return await write
+            return await through_outages(call, f"task {self.task.id}")
         except StaleTransition:
             self.stop(Stop.LOST)
             raise asyncio.CancelledError from None

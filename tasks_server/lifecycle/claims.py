@@ -207,9 +207,11 @@ class Claims:
         return (False, None) if row is None else (True, decode_json(row.value))
 
     async def remember(self, held: Held, name: str, value: Any) -> None:
+        """Keep the value of a step; one of the same name is replaced."""
         async with self._database.transaction() as connection:
             await self._guarded(connection, held, claims_sql.lock_if_held(*self._fence(held)), "remembered")
             now: int = (await connection.execute(terms_sql.clock())).scalar_one()
+            await connection.execute(claims_sql.delete_checkpoint(held.task_id, name))
             row = {"task_id": held.task_id, "name": name, "value": encode_text(value), "at": now}
             await connection.execute(claims_sql.insert_checkpoint(), [row])
 

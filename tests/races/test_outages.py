@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from contextlib import AsyncExitStack
 
 import pytest
+from sqlalchemy import text
 
 from tasks_server.lifecycle.claims import Claims
 from tasks_server.store.database import DATABASE_UNAVAILABLE
@@ -146,3 +148,64 @@ async def test_a_worker_of_a_locked_row_does_its_other_work(record: Record, anot
         task = await record.create(name="work", arguments="{}")
         assert (await settled(record, task.id)).status is TaskStatus.COMPLETED
     await wait_until(done.is_set, describing="the tool has run")
+
+
+async def test_a_task_survives_the_death_of_all_database_connections(record: Record, another: Record):
+    """A fail-over or a restart of PostgreSQL, seen from a tool that is in the middle of its steps."""
+    if record.database.is_sqlite:
+        pytest.skip("there is no server that could go away")
+    runs = Counter[int]()
+    steps = 20
+    surviving = await connections_of(another)
+
+    @tool(description="Takes many steps.")
+    async def work(ctx: TaskContext) -> str:
+        for number in range(steps):
+            await ctx.step(f"step-{number}", take, number)
+            await ctx.log("info", number)
+            await kill_connections(another, surviving)
+        await ctx.ask("Go on?", {"type": "object", "properties": {}})
+        return "done"
+
+    def take(number: int) -> int:
+        runs[number] += 1
+        return number
+
+    async with working(record, work, park_after_seconds=60):
+        task = await another.create(name="work", arguments="{}")
+
+        async def asks() -> bool:
+            return (await another.task(task.id)).status is TaskStatus.INPUT_REQUIRED
+
+        await wait_until(asks, describing="the question")
+        await kill_connections(another, surviving)
+        await another.requests.answer(OWNER, task.id, {"question-1": {"action": "accept", "content": {}}})
+        ended = await settled(another, task.id)
+    assert ended.status is TaskStatus.COMPLETED
+    assert ended.outcome is not None
+    assert "done" in ended.outcome
+    assert (ended.attempt, ended.retries_used) == (0, 0)
+    assert runs == dict.fromkeys(range(steps), 1)
+    lines = [body["data"] for kind, body in await another.events(task.id) if kind == "log"]
+    assert lines == list(range(steps))
+
+
+async def connections_of(record: Record) -> list[int]:
+    """As many connections as a test needs of this process, opened and kept."""
+    together = asyncio.Barrier(3)
+
+    async def one() -> int:
+        async with record.database.reading() as connection:
+            await together.wait()
+            return (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+
+    return list(await asyncio.gather(one(), one(), one()))
+
+
+async def kill_connections(survivor: Record, surviving: list[int]) -> None:
+    """End every other connection to the database."""
+    await survivor.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND NOT pid = ANY(:surviving)",
+        surviving=surviving,
+    )

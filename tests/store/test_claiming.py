@@ -295,6 +295,15 @@ async def test_steps_are_remembered_across_attempts(record: Record):
         assert await worker.recall(task.id, f"step {value!r}") == (True, value)
 
 
+async def test_a_step_may_be_remembered_again(record: Record):
+    """The commit went through but its answer was lost: the same is written once more."""
+    worker = record.worker()
+    task = await claim(worker, await record.create())
+    for value in (1, 1, 2):
+        await worker.remember(held(task), "page", value)
+        assert await worker.recall(task.id, "page") == (True, value)
+
+
 async def test_an_artifact_of_the_same_name_is_replaced(record: Record):
     worker = record.worker()
     task = await claim(worker, await record.create())

@@ -149,6 +149,10 @@ def checkpoint(task_id: str, name: str) -> Selection:
     return select(CHECKPOINT.c.value).where(CHECKPOINT.c.task_id == task_id, CHECKPOINT.c.name == name)
 
 
+def delete_checkpoint(task_id: str, name: str) -> Delete:
+    return delete(CHECKPOINT).where(CHECKPOINT.c.task_id == task_id, CHECKPOINT.c.name == name)
+
+
 def insert_checkpoint() -> Insert:
     return insert(CHECKPOINT)
 

@@ -1,0 +1,48 @@
+"""Telling a database that is away from a statement that is wrong, and waiting until it is back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from tasks_server.store.database import DATABASE_UNAVAILABLE
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+PAUSE_SECONDS = 0.25
+# PostgreSQL's classes of errors (Appendix A) that go away by themselves: connection exception, transaction
+# rollback (deadlock, serialization), insufficient resources, operator intervention (shutdown, starting up).
+PASSING_CLASSES = {"08", "40", "53", "57"}
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether trying the same again later may succeed."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, DATABASE_UNAVAILABLE)
+    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    return (
+        error.connection_invalidated
+        or isinstance(error, OperationalError)
+        or (sqlstate is not None and sqlstate[:2] in PASSING_CLASSES)
+    )
+
+
+async def through_outages(call: Callable[[], Awaitable[Result]], doing: str) -> Result:
+    """What `call` returns, tried again for as long as the database is away; cancel to give up.
+
+    `call` must come to the same end when its commit succeeded and only the answer was lost.
+    """
+    while True:
+        try:
+            return await call()
+        except DATABASE_UNAVAILABLE as error:
+            if not is_outage(error):
+                raise
+            log.warning("%s has to wait for the database: %s", doing, error)
+        await anyio.sleep(PAUSE_SECONDS)
