@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Generic, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from tasks_server.errors import RpcError, TasksError
+from tasks_server.errors import (
+    INTERNAL_ERROR,
+    RpcError,
+    TasksError,
+)
 from workers.arguments import in_words
 from workers.artifact import Artifact
 from workers.content import (
@@ -26,11 +29,9 @@ from workers.content import (
     text_block,
     without_repeated_links,
 )
-from workers.errors import INTERNAL_ERROR, TaskCancelled, ToolError
+from workers.errors import TaskCancelled, ToolError
 from workers.schemas import JsonSchema, violation
 from workers.units import size_in_words
-
-logger = logging.getLogger(__name__)
 
 Structured = TypeVar("Structured")
 
@@ -75,16 +76,12 @@ def tool_result(value: Any, returns: TypeAdapter[Any] | None, output_schema: Jso
 
 
 def tool_failure(error: BaseException) -> Wire:
-    """A CallToolResult that tells the model what went wrong; the traceback stays in the worker's log."""
-    if not isinstance(error, ToolError | TasksError):
-        logger.error("a tool failed", exc_info=error)
+    """A CallToolResult that tells the model what went wrong, in a line."""
     return {"content": [text_block(failure_text(error))], "isError": True}
 
 
 def request_failure(error: BaseException) -> RpcError:
     """The JSON-RPC error for a prompt or resource that failed; these have no error results."""
-    if not isinstance(error, ToolError | TasksError):
-        logger.error("a prompt or resource failed", exc_info=error)
     return RpcError(INTERNAL_ERROR, failure_text(error))
 
 

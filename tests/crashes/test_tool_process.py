@@ -104,5 +104,6 @@ ORDER = {
     "module": "tests.unit.workers.process_tools",
     "function": "wait_stubbornly",
     "memory_bytes": None,
+    "log_format": "text",
     "python_path": None,
 }

@@ -10,7 +10,6 @@ import asyncio
 import faulthandler
 import functools
 import importlib
-import logging
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+from tasks_server.logs import configure_logging
 from workers.definition import ATTRIBUTE, ToolDefinition
 from workers.execution.calling import Surroundings
 from workers.execution.frames import Frame, encoded, read_frame, receive_frame
@@ -37,10 +37,10 @@ def main() -> None:
     connection.set_inheritable(False)
     die_with_parent(int(sys.argv[2]))
     faulthandler.enable()
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     order = receive_frame(connection)
     if order is None or "cancel" in order:
         return
+    configure_logging(order["log_format"], "tool")
     try:
         _run(connection, order)
     except MemoryError:
@@ -99,7 +99,7 @@ async def _converse(connection: socket.socket, definition: ToolDefinition, work:
     port = RemotePort(send)
     # The worker counts the grace, and kills.
     around = Surroundings(port, start=jobs.put, grace_seconds=None)
-    run = asyncio.ensure_future(reported(definition, call_here(definition, work, around)))
+    run = asyncio.ensure_future(reported(definition, work, call_here(definition, work, around)))
     listener = asyncio.ensure_future(_listen(reader, port, run))
     await asyncio.wait({run})
     listener.cancel()

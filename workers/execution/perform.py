@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Mapping
 from typing import Any, cast
 
-from tasks_server.errors import RpcError
+from tasks_server.errors import (
+    INVALID_PARAMS,
+    RpcError,
+    TasksError,
+)
 from tasks_server.placeholders import filled
 from tasks_server.task import Method
 from workers.daemon_thread import in_thread
 from workers.definition import Complete, PromptDefinition, ResourceDefinition, ToolDefinition
-from workers.errors import INVALID_PARAMS, Declined, ResourceNotFound, TaskCancelled, ToolError
+from workers.errors import Declined, ResourceNotFound, TaskCancelled, ToolError
 from workers.execution.calling import Surroundings, call
 from workers.execution.process import call_in_process
 from workers.execution.work import Work
@@ -28,6 +33,8 @@ from workers.result import (
 )
 from workers.signature import Question
 from workers.step import is_async
+
+logger = logging.getLogger(__name__)
 
 Wire = dict[str, Any]
 
@@ -46,7 +53,7 @@ async def perform(work: Work, registry: Registry, port: TaskPort) -> Wire:
         case Method.CALL_TOOL:
             tool = registry.tool(work.name)
             run = call_in_process if tool.runs_in == "process" else call_here
-            return await reported(tool, run(tool, work, around))
+            return await reported(tool, work, run(tool, work, around))
         case Method.GET_PROMPT:
             return await get_prompt(registry.prompt(work.name), work, around)
         case Method.READ_RESOURCE:
@@ -66,7 +73,7 @@ async def call_here(definition: ToolDefinition, work: Work, around: Surroundings
     return tool_result(value, definition.returns, definition.output_schema)
 
 
-async def reported(definition: ToolDefinition, run: Awaitable[Wire]) -> Wire:
+async def reported(definition: ToolDefinition, work: Work, run: Awaitable[Wire]) -> Wire:
     """What `run` gives; a failure of the tool as the error result that reports it. Raises RpcError."""
     try:
         return await run
@@ -76,6 +83,7 @@ async def reported(definition: ToolDefinition, run: Awaitable[Wire]) -> Wire:
             raise cause from None
         if isinstance(cause, MemoryError) and definition.memory_bytes is not None:
             cause = ToolError(memory_exceeded(definition.memory_bytes))
+        _log_surprise(work, cause)
         return tool_failure(cause)
 
 
@@ -84,7 +92,7 @@ async def get_prompt(definition: PromptDefinition, work: Work, around: Surroundi
     try:
         return prompt_result(await call(definition, values, work, around), definition.description)
     except (Exception, TaskCancelled) as error:
-        raise _as_rpc_error(error) from None
+        raise _as_rpc_error(error, work) from None
 
 
 async def read_resource(
@@ -98,7 +106,7 @@ async def read_resource(
         value = await call(definition, values, work, around)
         return resource_result(value, work.name, definition.mime_type)
     except (Exception, TaskCancelled) as error:
-        raise _as_rpc_error(error) from None
+        raise _as_rpc_error(error, work) from None
 
 
 async def complete(registry: Registry, work: Work) -> Wire:
@@ -156,9 +164,36 @@ def _bound(definition: PromptDefinition | ResourceDefinition, arguments: Mapping
         raise RpcError(INVALID_PARAMS, str(error)) from None
 
 
-def _as_rpc_error(error: BaseException) -> RpcError:
+def _as_rpc_error(error: BaseException, work: Work) -> RpcError:
     cause = _innermost(error)
-    return cause if isinstance(cause, RpcError) else request_failure(cause)
+    if isinstance(cause, RpcError):
+        return cause
+    _log_surprise(work, cause)
+    return request_failure(cause)
+
+
+def _log_surprise(work: Work, error: BaseException) -> None:
+    """Callers read one line; the traceback of what the author did not raise on purpose is in the log."""
+    if not isinstance(error, ToolError | TasksError):
+        logger.error(
+            "task %s: %s failed",
+            work.task_id,
+            _named(work),
+            exc_info=error,
+            extra={"task_id": work.task_id, "method": work.method, "called": work.name},
+        )
+
+
+def _named(work: Work) -> str:
+    match work.method:
+        case Method.CALL_TOOL:
+            return f"the tool {work.name}"
+        case Method.GET_PROMPT:
+            return f"the prompt {work.name}"
+        case Method.READ_RESOURCE:
+            return f"the resource {work.name}"
+        case Method.COMPLETE:
+            return "a completion"
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -22,6 +22,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+from tasks_server.settings import Settings
 from workers.cancellation import Cancellation
 from workers.daemon_thread import in_thread
 from workers.definition import ToolDefinition
@@ -126,6 +127,7 @@ async def _converse(child: _Child, definition: ToolDefinition, work: Work, port:
             "module": definition.function.__module__,
             "function": definition.function.__qualname__,
             "memory_bytes": definition.memory_bytes,
+            "log_format": Settings.read().log_format,
             "python_path": os.environ.get("PYTHONPATH"),
         }
     )
@@ -136,7 +138,9 @@ async def _converse(child: _Child, definition: ToolDefinition, work: Work, port:
             server.accept(frame)
     finally:
         await server.close()
-    raise ToolError(_cause_of_death(await child.exit_code, definition.memory_bytes))
+    cause = _cause_of_death(await child.exit_code, definition.memory_bytes)
+    logger.error("task %s: the tool %s: %s", work.task_id, work.name, cause)
+    raise ToolError(cause)
 
 
 def _cause_of_death(exit_code: int, memory_bytes: int | None) -> str:

@@ -107,6 +107,8 @@ def die(how: str) -> str:
             ctypes.string_at(0)
         case "rpc error":
             raise RpcError(-32050, "refused", {"why": how})
+        case "surprise":
+            raise ValueError(how)
         case "tool error":
             raise ToolError("read this")
         case _:

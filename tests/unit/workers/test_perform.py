@@ -73,6 +73,54 @@ async def test_arguments_arrive_as_the_types_the_function_names() -> None:
     assert shown == repr(Page(number=3, words=("a",))) + f" {Path('here')!r}"
 
 
+async def test_only_surprises_are_logged_with_tool_task_and_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @tool()
+    async def wait(how: str) -> str:
+        """."""
+        raise ToolError("expected") if how == "expected" else ValueError("surprise")
+
+    @tool()
+    def block() -> str:
+        """."""
+        raise ValueError("surprise")
+
+    await text_of(wait, how="expected")
+    assert caplog.records == []
+    await text_of(wait, how="surprise")
+    await text_of(block)
+    assert [record.getMessage() for record in caplog.records] == [
+        "task task-1: the tool wait failed",
+        "task task-1: the tool block failed",
+    ]
+    assert all(record.exc_info for record in caplog.records)
+
+
+async def test_a_surprise_in_a_prompt_or_resource_is_logged_with_its_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @prompt()
+    async def greet() -> str:
+        """."""
+        raise ValueError("surprise")
+
+    @resource("note://{name}")
+    async def note(name: str) -> str:
+        raise ValueError(name)
+
+    registry = Registry()
+    registry.add(greet)
+    registry.add(note)
+    for method, name in ((Method.GET_PROMPT, "greet"), (Method.READ_RESOURCE, "note://x")):
+        with pytest.raises(RpcError):
+            await perform(Work(method, name, {}, "task-1", 1), registry, RecordingPort())
+    assert [record.getMessage() for record in caplog.records] == [
+        "task task-1: the prompt greet failed",
+        "task task-1: the resource note://x failed",
+    ]
+
+
 async def test_wrong_arguments_are_an_error_result_that_names_each() -> None:
     @tool()
     async def show(page: Page, limit: int) -> str:

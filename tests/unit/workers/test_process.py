@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,7 +101,27 @@ async def test_a_process_is_the_tools_own_and_leaves_nothing(
     captured = capfd.readouterr()
     assert captured.out == ""
     assert "printed by the tool" in captured.err
-    assert "INFO tool: logged by the tool" in captured.err
+    assert re.search(r"^[\d:]{8} info    tool: logged by the tool$", captured.err, re.MULTILINE)
+
+
+async def test_a_surprise_in_a_process_is_logged_with_its_tool_and_task_in_the_workers_format(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TASKS_LOG_FORMAT", "json")
+    assert await text_of(tools.die, how="surprise") == "ValueError: surprise"
+    (line,) = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert (line["level"], line["process"]) == ("error", "tool")
+    assert line["message"] == "task task-1: the tool die failed"
+    assert (line["task_id"], line["method"], line["called"]) == ("task-1", "tools/call", "die")
+    assert "ValueError: surprise" in line["exception"]
+    monkeypatch.setenv("TASKS_LOG_FORMAT", "text")
+    await text_of(tools.die, how="tool error")
+    assert capfd.readouterr().err == ""
+
+
+async def test_the_death_of_a_process_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    await text_of(tools.die, how="exit")
+    assert "task task-1: the tool die: The tool's process ended with exit code 7" in caplog.text
 
 
 async def test_a_fault_of_the_worker_reaches_the_tool() -> None:

@@ -184,13 +184,6 @@ def test_a_failure_is_told_in_one_line(error: Exception, said: str) -> None:
     assert tool_failure(error) == {"content": [text(said)], "isError": True}
 
 
-def test_only_surprises_are_logged_with_their_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    tool_failure(ToolError("expected"))
-    assert caplog.records == []
-    tool_failure(ValueError("surprise"))
-    assert caplog.records[0].exc_info is not None
-
-
 def test_a_failed_prompt_or_resource_is_an_internal_error() -> None:
     error = request_failure(ValueError("broken"))
     assert isinstance(error, RpcError)
