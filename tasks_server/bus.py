@@ -18,7 +18,7 @@ from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
 from tasks_server.encoding import decode_json, encode_json
-from tasks_server.redis_client import BLOCK_SECONDS, UNAVAILABLE
+from tasks_server.redis_client import BLOCK_SECONDS, HINT_SECONDS, UNAVAILABLE
 
 log = logging.getLogger(__name__)
 
@@ -162,9 +162,11 @@ class Bus:
         for signal in signals:
             pipe.xadd(STREAM, {b"s": encode_signal(signal)}, maxlen=STREAM_LENGTH, approximate=True)
         try:
-            await pipe.execute()
+            async with asyncio.timeout(HINT_SECONDS):
+                await pipe.execute()
         except UNAVAILABLE as error:
-            log.warning("Redis is not reachable, %d signals are lost: %s", len(signals), error)
+            reason = str(error) or "it hangs"
+            log.warning("Redis is not reachable, %d signals are lost: %s", len(signals), reason)
 
     async def run(self) -> None:
         """Read the stream until cancelled, through any number of outages."""

@@ -6,6 +6,7 @@ decides who runs what, and the dispatcher announces again whatever nobody claime
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from arq.constants import job_key_prefix
 from arq.jobs import serialize_job
 
 from tasks_server.encoding import encode_json
-from tasks_server.redis_client import UNAVAILABLE
+from tasks_server.redis_client import HINT_SECONDS, UNAVAILABLE
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +77,13 @@ class TaskQueue:
         for queue in queues:
             pipe.publish(wake_channel(queue), b"")
         try:
-            await pipe.execute()
+            async with asyncio.timeout(HINT_SECONDS):
+                await pipe.execute()
         except UNAVAILABLE as error:
             log.warning(
-                "Redis is not reachable, %s wait for the dispatcher: %s", ", ".join(sorted(queues)), error
+                "Redis is not reachable, %s wait for the dispatcher: %s",
+                ", ".join(sorted(queues)),
+                str(error) or "it hangs",
             )
             return False
         return True
@@ -87,7 +91,8 @@ class TaskQueue:
     async def forget(self, claimed: Dispatch) -> None:
         """Take a claimed task's job off its queue, so that no other worker looks at it. Best effort."""
         with suppress(*UNAVAILABLE):
-            await self._redis.zrem(queue_key(claimed.queue), job_id(claimed.task_id, claimed.attempt))
+            async with asyncio.timeout(HINT_SECONDS):
+                await self._redis.zrem(queue_key(claimed.queue), job_id(claimed.task_id, claimed.attempt))
 
     async def has_forgotten(self) -> bool:
         """Whether Redis came back empty (or is new) and nobody has said `caught_up` since."""

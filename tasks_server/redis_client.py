@@ -25,6 +25,8 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 # A blocking read waits this long for news before it asks again; its socket timeout lies above.
 BLOCK_SECONDS = 10.0
 MAX_CONNECTIONS = 64
+# What is only a hint is given up after this: nobody is to wait for a Redis that hangs.
+HINT_SECONDS = 1.0
 
 UNAVAILABLE = (RedisError, OSError, TimeoutError)
 

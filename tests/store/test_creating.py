@@ -134,6 +134,23 @@ async def test_a_task_is_there_although_redis_is_not(database_url: str, valkey: 
         assert await record.announced() == [f"{task.id}:0"]
 
 
+async def test_a_redis_that_hangs_holds_up_nobody_for_long(
+    sqlite_url: str, valkey: ValkeyServer, tmp_path: Path
+):
+    """It accepts connections and commands, and answers none."""
+    async with opened(sqlite_url, valkey.url, tmp_path) as record:
+        first = await record.create()
+        valkey.pause()
+        try:
+            began = asyncio.get_running_loop().time()
+            await asyncio.gather(record.create(), record.requests.cancel(OWNER, first.id))
+            assert asyncio.get_running_loop().time() - began < 3.0
+        finally:
+            valkey.resume()
+        after = await record.create()
+        assert f"{after.id}:0" in await record.announced()
+
+
 async def test_a_process_that_dies_between_commit_and_announcement_loses_nothing(
     record: Record, another: Record
 ):
