@@ -10,6 +10,7 @@ from tasks_server.errors import ConfigurationError
 # The exit code of a command whose settings, arguments or modules are wrong: trying again changes nothing.
 REFUSED = 2
 DEFAULT_CONCURRENCY = 10
+HIGHEST_PORT = 65535
 # Stands for all built-in tools whose packages are installed.
 BUILT_IN = "built-in"
 
@@ -23,6 +24,13 @@ def add_work_options(command: argparse.ArgumentParser, tools_help: str) -> None:
         metavar="N",
         help="how many tasks run at a time (default: %(default)s)",
     )
+
+
+def port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"must be 0 (any free one) to {HIGHEST_PORT}")
+    return number
 
 
 def positive(text: str) -> int:

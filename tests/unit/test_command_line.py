@@ -52,6 +52,12 @@ def test_a_misspelt_command_ends_with_2(line: str, capsys: pytest.CaptureFixture
     assert "tasks-server" in capsys.readouterr().err
 
 
+def test_a_port_that_cannot_be_is_refused_by_the_name_of_its_option(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["serve", "--port", "99999"])
+    assert "argument --port: must be 0 (any free one) to 65535" in capsys.readouterr().err
+
+
 def record(message: str = "%s is back", *values: object, **extra: object) -> logging.LogRecord:
     line = logging.LogRecord("tasks_server.bus", logging.WARNING, __file__, 1, message, values, None)
     vars(line).update(extra)
