@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from tasks_server.command_line import BUILT_IN, add_work_options, refuse
+from tasks_server.command_line import BUILT_IN, add_work_options, port, refuse
 from tasks_server.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ def parser() -> argparse.ArgumentParser:
         worker, f"offer the tools of this module (my_tools, ./my_tools.py or {BUILT_IN}); may be repeated"
     )
     worker.add_argument("--queue", metavar="NAME", help="the queue of tools that name none themselves")
+    worker.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="work for the `tasks-server dev` that runs on this directory, with its database and Redis",
+    )
     worker.set_defaults(command=_worker)
 
     migrate = commands.add_parser("migrate", help="bring the database to the shape this version needs")
@@ -66,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_address(command: argparse.ArgumentParser) -> None:
     command.add_argument("--host", help="address to listen on (default: TASKS_HOST, else 127.0.0.1)")
-    command.add_argument("--port", type=int, help="port to listen on (default: TASKS_PORT, else 8000)")
+    command.add_argument("--port", type=port, help="port to listen on (default: TASKS_PORT, else 8000)")
 
 
 class _Version(argparse.Action):
@@ -84,12 +91,12 @@ class _Version(argparse.Action):
 # second to load.
 
 
-def _settings(**overrides: Any) -> Settings:
+def _settings(process: Literal["server", "worker"], **overrides: Any) -> Settings:
     from tasks_server.logs import configure_logging
     from tasks_server.settings import Settings
 
     settings = Settings.read(**overrides)
-    configure_logging(settings.log_format, "server")
+    configure_logging(settings.log_format, process)
     return settings
 
 
@@ -99,7 +106,7 @@ def _address(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _dev(arguments: argparse.Namespace) -> int:
-    _settings(**_address(arguments))
+    _settings("server", **_address(arguments))
     from tasks_server.embedded.dev import DevOptions, dev
     from tasks_server.event_loop import run_event_loop
 
@@ -109,7 +116,7 @@ def _dev(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    settings = _settings(**_address(arguments))
+    settings = _settings("server", **_address(arguments))
     from tasks_server.event_loop import run_event_loop
     from tasks_server.serve import serve
 
@@ -119,14 +126,38 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _worker(arguments: argparse.Namespace) -> int:
     """Become `python -m workers`: this package never imports tool code."""
+    settings = _settings("worker")
     named = [word for module in arguments.tools for word in ("--tools", module)]
     queue = ["--queue", arguments.queue] if arguments.queue else []
     concurrency = ["--concurrency", str(arguments.concurrency)]
-    os.execv(sys.executable, [sys.executable, "-m", "workers", *named, *queue, *concurrency])  # noqa: S606
+    with _joining(arguments.data_dir, settings):
+        os.execv(sys.executable, [sys.executable, "-m", "workers", *named, *queue, *concurrency])  # noqa: S606
+
+
+@contextmanager
+def _joining(data_directory: Path | None, settings: Settings) -> Generator[None]:
+    """The environment of a worker beside a running `dev`; nothing changes without a data directory."""
+    if data_directory is None:
+        if not settings.database_url:
+            raise ConfigurationError(
+                "TASKS_DATABASE_URL is not set. Set it and TASKS_REDIS_URL, or work for a `tasks-server dev` "
+                "that runs: --data-dir .tasks-server"
+            )
+        yield
+        return
+    from tasks_server.embedded.shared_settings import joined
+    from tasks_server.embedded.valkey import valkey_url
+
+    with joined(data_directory, settings) as shared:
+        os.environ.update(shared.environment())
+        if not shared.values["redis_url"]:
+            os.environ["TASKS_REDIS_URL"] = valkey_url(data_directory / "valkey")
+        os.set_inheritable(shared.lock, True)  # the worker holds it for as long as it runs
+        yield
 
 
 def _migrate(_: argparse.Namespace) -> int:
-    settings = _settings()
+    settings = _settings("server")
     from tasks_server.event_loop import run_event_loop
     from tasks_server.startup import migrate_database
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL
 
@@ -14,6 +14,8 @@ from tasks_server.errors import ConfigurationError
 
 # Somebody at a terminal has pressed Ctrl-C and waits; handing work back loses none of it.
 SHUTDOWN_GRACE_SECONDS = 2.0
+# Long enough for a worker that is started again; who starts without a tool does not want to wait for it.
+TOOL_ABSENCE_SECONDS = 10.0
 
 
 class DataDirectory:
@@ -40,15 +42,20 @@ class DataDirectory:
         return self.path / "valkey"
 
     def settings(self) -> dict[str, str]:
-        """Settings for somebody who has set none, by field, as the environment would hold them."""
+        """Settings of this process for somebody who has set none, by field, as the environment holds them."""
+        return {
+            "secret_key": self.secret_key,
+            "shutdown_grace_seconds": str(SHUTDOWN_GRACE_SECONDS),
+        }
+
+    def shared_settings(self) -> dict[str, Any]:
+        """Settings of all who work on this directory, for somebody who has set none: JSON values by field."""
         database = URL.create("sqlite+aiosqlite", database=str(self.path / "tasks.db"))
-        roots = [str(root) for root in readable_roots(Path.cwd(), home_directory())]
         return {
             "database_url": database.render_as_string(),
-            "secret_key": self.secret_key,
             "artifact_dir": str(self.path / "artifacts"),
-            "file_roots": json.dumps(roots),
-            "shutdown_grace_seconds": str(SHUTDOWN_GRACE_SECONDS),
+            "file_roots": [str(root) for root in readable_roots(Path.cwd(), home_directory())],
+            "tool_absence_seconds": TOOL_ABSENCE_SECONDS,
         }
 
     def _secret_key(self) -> str:

@@ -20,6 +20,7 @@ from tasks_server.app import build_app
 from tasks_server.embedded.child import kill_children
 from tasks_server.embedded.data_directory import DataDirectory
 from tasks_server.embedded.readiness import NewWorker, banner, until_answering
+from tasks_server.embedded.shared_settings import SharedSettings, agreed
 from tasks_server.embedded.valkey import embedded_valkey
 from tasks_server.embedded.worker_process import WorkerProcess
 from tasks_server.event_loop import on_stop_signals
@@ -48,7 +49,9 @@ async def dev(options: DevOptions) -> int:
         listener = stack.enter_context(listen(given.host, given.port))
         data = DataDirectory(options.data_directory)
         _put_into_environment(data.settings(), given)
-        if not given.redis_url:
+        shared = stack.enter_context(agreed(data.path, given, data.shared_settings()))
+        os.environ.update(shared.environment())
+        if not shared.values["redis_url"]:
             os.environ["TASKS_REDIS_URL"] = await stack.enter_async_context(embedded_valkey(data.valkey))
         settings = Settings.read(**options.overrides)
         await migrate_database(settings.database_url)
@@ -57,9 +60,12 @@ async def dev(options: DevOptions) -> int:
         await newcomer.remember_earlier()
         app = build_app(settings)
         await stack.enter_async_context(app.router.lifespan_context(app))
+        if shared.is_first:
+            # The server keeps what it has read of them until the new worker makes it read again.
+            await newcomer.forget_earlier()
         server = HttpServer(app, listener)
         worker = WorkerProcess(options.tools, options.concurrency)
-        announcing = asyncio.create_task(_announce(newcomer, listener, settings, data))
+        announcing = asyncio.create_task(_announce(newcomer, listener, settings, data, shared))
         try:
             return await _run(server, worker, stop)
         finally:
@@ -93,9 +99,11 @@ def _end_at_once() -> None:
     os._exit(INTERRUPTED)
 
 
-async def _announce(newcomer: NewWorker, listener: socket, settings: Settings, data: DataDirectory) -> None:
+async def _announce(
+    newcomer: NewWorker, listener: socket, settings: Settings, data: DataDirectory, shared: SharedSettings
+) -> None:
     manifest = await newcomer.manifest()
     await until_answering(listener)
     tools = [tool.name for tool in manifest.tools]
-    sys.stdout.write(banner(url_of(listener), tools, settings, data.path))
+    sys.stdout.write(banner(url_of(listener), tools, settings, data.path, is_first=shared.is_first))
     sys.stdout.flush()

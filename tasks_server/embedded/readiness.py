@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,10 @@ class NewWorker:
         self._earlier = frozenset(
             worker.worker_id for worker in await self._roster.present(EARLIER_WORKERS_MS)
         )
+
+    async def forget_earlier(self) -> None:
+        """Take the earlier workers out of the record. One that lives after all writes itself in again."""
+        await self._roster.remove(self._earlier)
 
     async def manifest(self) -> Manifest:
         """Wait for the worker; what it offers."""
@@ -62,17 +67,22 @@ async def _is_ready(host: str, port: int) -> bool:
     return False
 
 
-def banner(url: str, tools: Sequence[str], settings: Settings, data_directory: Path) -> str:
-    """What a person who has just started this wants to know."""
+def banner(
+    url: str, tools: Sequence[str], settings: Settings, data_directory: Path, *, is_first: bool = True
+) -> str:
+    """What a person who has just started this wants to know. is_first: nobody else uses the data directory."""
     roots = ", ".join(map(str, settings.file_roots))
     files = f"tools may read (never write) {roots}" if roots else "tools read no files"
+    decided = "TASKS_FILE_ROOTS changes that" if is_first else "as who runs here already"
+    directory = shlex.quote(str(data_directory))
     lines = [
         "tasks-server is ready.",
         "",
         f"  MCP URL  {url}/mcp",
         f"  Tools    {', '.join(tools) or 'none'}",
-        f"  Files    {files}; TASKS_FILE_ROOTS changes that",
+        f"  Files    {files}; {decided}",
         f"  Data     {data_directory}",
+        f"  Workers  tasks-server worker --data-dir {directory} --tools MODULE adds one",
         "",
         "Ctrl-C ends it; what was submitted is still there next time.",
         "",

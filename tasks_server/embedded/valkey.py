@@ -67,7 +67,7 @@ class EmbeddedValkey:
 
     @property
     def url(self) -> str:
-        return f"unix://{quote(str(self._socket))}"
+        return url_of(self._socket)
 
     @property
     def is_owner(self) -> bool:
@@ -179,6 +179,15 @@ class EmbeddedValkey:
                 f"A Valkey of an earlier run still uses {self._directory} and cannot be ended; "
                 f"`fuser {self._directory / 'server.lock'}` names it."
             ) from None
+
+
+def valkey_url(directory: Path) -> str:
+    """Where the server of this directory answers, if one runs."""
+    return url_of(socket_path(directory.resolve()))
+
+
+def url_of(socket: Path) -> str:
+    return f"unix://{quote(str(socket))}"
 
 
 def find_binary() -> str:

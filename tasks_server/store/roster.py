@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -78,6 +78,11 @@ class Roster:
         """Remove workers that have been silent for so long."""
         async with self._database.writing() as connection:
             return (await connection.execute(roster_sql.delete_workers_silent_for(silent_for_ms))).rowcount
+
+    async def remove(self, worker_ids: Collection[str]) -> None:
+        """Remove workers whatever they last said."""
+        async with self._database.writing() as connection:
+            await connection.execute(roster_sql.delete_workers(worker_ids))
 
     async def present(self, within_ms: int) -> Sequence[Presence]:
         """The workers that were there within this time, oldest first."""

@@ -44,6 +44,9 @@ class Client:
 
         await wait_until(is_completed, 20, describing=f"the end of task {task_id}")
 
+    async def tools(self) -> list[str]:
+        return [tool["name"] for tool in (await self._request("tools/list", {}, name=None))["tools"]]
+
     async def has_workers(self) -> bool:
         return (await self._http.get(f"{self.url}/readyz")).json()["workers"]
 
@@ -58,7 +61,7 @@ class Client:
                     break
             yield
 
-    async def _request(self, method: str, params: dict[str, Any], *, name: str) -> dict[str, Any]:
+    async def _request(self, method: str, params: dict[str, Any], *, name: str | None) -> dict[str, Any]:
         response = await self._http.post(f"{self.url}/mcp", **self._message(method, params, name))
         message: dict[str, Any] = response.json()
         assert "result" in message, message

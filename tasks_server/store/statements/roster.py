@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Delete, Insert, Update, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -56,3 +56,7 @@ def stop_worker(worker: str) -> Update:
 
 def delete_workers_silent_for(absence_ms: int) -> Delete:
     return delete(WORKER).where(WORKER.c.renewed_at <= now_ms() - absence_ms)
+
+
+def delete_workers(workers: Collection[str]) -> Delete:
+    return delete(WORKER).where(WORKER.c.id.in_(workers))
