@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from tasks_server.store.outage import is_outage
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -14,8 +16,8 @@ class Batch(Generic[Item, Result]):
     """Collects items while an earlier batch is under way, and hands the next batch over as soon as that ends.
 
     An idle batch adds no delay: the first item starts at once, alone. `perform` gets the items in order of
-    arrival and returns one result each; if it fails for several items, each is tried alone, so that a bad item
-    fails only its own caller.
+    arrival and returns one result each. If it fails for several items, each is tried alone, so that a bad item
+    fails only its own caller; but an outage of the database is everybody's.
     """
 
     def __init__(
@@ -48,11 +50,13 @@ class Batch(Generic[Item, Result]):
         try:
             results = await self._perform([item for item, _ in batch])
         except Exception as error:
-            if len(batch) > 1:
+            if len(batch) > 1 and not is_outage(error):
                 for entry in batch:
                     await self._settle([entry])
-            elif not batch[0][1].done():
-                batch[0][1].set_exception(error)
+                return
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
             return
         for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
