@@ -124,7 +124,7 @@ async def complete(registry: Registry, work: Work) -> Wire:
     try:
         values = await _suggestions(suggest, str(argument.get("value", "")), context.get("arguments") or {})
     except Exception as error:
-        raise _as_rpc_error(error) from None
+        raise _as_rpc_error(error, work) from None
     shown = values[:MAX_COMPLETIONS]
     return {"completion": {"values": shown, "total": len(values), "hasMore": len(shown) < len(values)}}
 
@@ -138,9 +138,8 @@ async def _suggestions(suggest: Complete, typed: str, others: dict[str, str]) ->
 async def _answers(tool: ToolDefinition, work: Work, port: TaskPort) -> dict[str, Any]:
     questions = tool.signature.questions
     messages = [filled(question.message, work.arguments, tool.input_schema) for question in questions]
-    answers = await asyncio.gather(
-        *(_answer(*asked, work, port) for asked in zip(questions, messages, strict=True))
-    )
+    asked = zip(questions, messages, strict=True)
+    answers = await asyncio.gather(*(_answer(question, text, work, port) for question, text in asked))
     return {question.parameter: answer for question, answer in zip(questions, answers, strict=True)}
 
 

@@ -97,7 +97,7 @@ async def test_only_surprises_are_logged_with_tool_task_and_traceback(
     assert all(record.exc_info for record in caplog.records)
 
 
-async def test_a_surprise_in_a_prompt_or_resource_is_logged_with_its_name(
+async def test_a_surprise_in_a_prompt_resource_or_completion_is_logged_with_its_name(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     @prompt()
@@ -105,19 +105,31 @@ async def test_a_surprise_in_a_prompt_or_resource_is_logged_with_its_name(
         """."""
         raise ValueError("surprise")
 
-    @resource("note://{name}")
+    def suggest(typed: str, others: dict[str, str]) -> list[str]:
+        raise ValueError(typed)
+
+    @resource("note://{name}", completions={"name": suggest})
     async def note(name: str) -> str:
         raise ValueError(name)
 
     registry = Registry()
     registry.add(greet)
     registry.add(note)
-    for method, name in ((Method.GET_PROMPT, "greet"), (Method.READ_RESOURCE, "note://x")):
+    completion = {
+        "ref": {"type": "ref/resource", "uri": "note://{name}"},
+        "argument": {"name": "name", "value": "x"},
+    }
+    for method, name, params in (
+        (Method.GET_PROMPT, "greet", {}),
+        (Method.READ_RESOURCE, "note://x", {}),
+        (Method.COMPLETE, "", completion),
+    ):
         with pytest.raises(RpcError):
-            await perform(Work(method, name, {}, "task-1", 1), registry, RecordingPort())
+            await perform(Work(method, name, params, "task-1", 1), registry, RecordingPort())
     assert [record.getMessage() for record in caplog.records] == [
         "task task-1: the prompt greet failed",
         "task task-1: the resource note://x failed",
+        "task task-1: a completion failed",
     ]
 
 
