@@ -42,6 +42,16 @@ def merge_capabilities(required: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return merged
 
 
+def cannot_be_asked(name: str, required: Mapping[str, Any]) -> str:
+    """What the -32021 error of the tool, prompt or resource `name` says to a person about what is lacking."""
+    lacking = [word for capability, details in required.items() for word in _in_words(capability, details)]
+    noun = "capability" if len(lacking) == 1 else "capabilities"
+    return (
+        f"{name} needs to ask a question, but the client did not declare the {noun} "
+        f"{', '.join(lacking)} on this request."
+    )
+
+
 def is_accepted(response: Mapping[str, Any]) -> bool:
     """False for an elicitation that the user declined or dismissed."""
     return response.get("action", "accept") == "accept"
@@ -82,6 +92,12 @@ def _required_capability(request: Mapping[str, Any]) -> dict[str, Any]:
             return {"roots": {}}
         case other:
             raise ValueError(f"not a question that a client can be asked: {other!r}")
+
+
+def _in_words(capability: str, details: Mapping[str, Any]) -> list[str]:
+    if capability == "elicitation" and not details:
+        return ["elicitation.form"]
+    return [f"{capability}.{detail}" for detail in details] or [capability]
 
 
 def _declares(capabilities: Mapping[str, Any], required: Mapping[str, Any]) -> bool:

@@ -12,6 +12,16 @@ from __future__ import annotations
 
 from typing import Any
 
+# JSON-RPC 2.0 section 5.1 and the MCP specification's basic/index "Error Codes".
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+HEADER_MISMATCH = -32020
+MISSING_CLIENT_CAPABILITY = -32021
+UNSUPPORTED_PROTOCOL_VERSION = -32022
+
 
 class TasksError(Exception):
     """Base of every deliberate error."""
@@ -51,10 +61,7 @@ class InvalidAnswer(TasksError):
 
 
 class RpcError(TasksError):
-    """A JSON-RPC error (code, message, data) that travels to the client unchanged.
-
-    Codes: JSON-RPC 2.0 section 5.1 and the MCP specification's basic/index "Error Codes".
-    """
+    """A JSON-RPC error (code, message, data) that travels to the client unchanged."""
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
         super().__init__(message)

@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from functools import partial
 from inspect import isawaitable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from pydantic_core import to_jsonable_python
 
+from tasks_server.log_level import LogLevel
 from workers.artifact import Artifact, as_file, guess_mime_type
 from workers.cancellation import Cancellation
 from workers.daemon_thread import in_thread
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 T = TypeVar("T")
-LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 
 
 class LiveCatalog(Protocol):

@@ -12,10 +12,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tasks_server.errors import RpcError
-
-INVALID_PARAMS = -32602
-INTERNAL_ERROR = -32603
+from tasks_server.errors import INVALID_PARAMS, RpcError
 
 
 class ToolError(Exception):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
+from tasks_server.errors import INVALID_PARAMS
 from tasks_server.manifest import Manifest, ResourceOffer, ResourceTemplateOffer
 from workers.definition import ATTRIBUTE, Definition, PromptDefinition, ResourceDefinition, ToolDefinition
-from workers.errors import INVALID_PARAMS, DeclarationError, NotOffered, ResourceNotFound
+from workers.errors import DeclarationError, NotOffered, ResourceNotFound
 
 BUILT_IN = "workers.tools"
 BUILT_IN_QUEUE = "default"

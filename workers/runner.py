@@ -13,7 +13,7 @@ import anyio
 
 from tasks_server.artifacts import ArtifactStore
 from tasks_server.encoding import decode_json, encode_text
-from tasks_server.errors import RpcError, StaleTransition
+from tasks_server.errors import INTERNAL_ERROR, RpcError, StaleTransition
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims, Held
 from tasks_server.queue import Dispatch, TaskQueue
@@ -29,7 +29,6 @@ from workers.session import Session, Stop
 
 log = logging.getLogger(__name__)
 
-INTERNAL_ERROR = -32603
 FINISH_PAUSE_SECONDS = 0.5
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -50,7 +49,3 @@ def refuse_bad_schema(schema: JsonSchema) -> None:
         jsonschema_rs.validator_for(schema)
     except (jsonschema_rs.ValidationError, ValueError) as error:
         raise ValueError(f"not a valid JSON Schema: {error}") from error
-
-
-def compact_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

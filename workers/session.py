@@ -18,10 +18,11 @@ import anyio
 
 from tasks_server.artifacts import ArtifactStore, artifact_uri
 from tasks_server.bus import ResourceUpdated, Signal, TaskLogged, TaskProgressed
-from tasks_server.elicitation import missing_capability
-from tasks_server.errors import RpcError, StaleTransition
+from tasks_server.elicitation import cannot_be_asked, missing_capability
+from tasks_server.errors import MISSING_CLIENT_CAPABILITY, RpcError, StaleTransition
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Asked, Claims, Held, Question
+from tasks_server.log_level import is_wanted
 from tasks_server.store.batch import Batch
 from tasks_server.store.outage import through_outages
 from tasks_server.task import Door, Task
@@ -29,10 +30,6 @@ from workers.port import StoredArtifact
 from workers.reports import Reports
 
 log = logging.getLogger(__name__)
-
-MISSING_CLIENT_CAPABILITY = -32021
-SEVERITY = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-
 
 Returned = TypeVar("Returned")
 
@@ -116,8 +113,7 @@ class Session:
 
     async def log(self, level: str, data: Any, logger: str | None) -> None:
         line = self.reports.add_line(level, data, logger)
-        wanted = self.task.origin.log_level
-        if wanted is not None and SEVERITY.index(level) >= SEVERITY.index(wanted):
+        if is_wanted(level, self.task.origin.log_level):
             await self._signal_to_attached(TaskLogged(self.task.id, **line))
 
     async def request_input(self, key: str | None, method: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +122,7 @@ class Session:
         if missing is not None:
             raise RpcError(
                 MISSING_CLIENT_CAPABILITY,
-                "Missing required client capability",
+                cannot_be_asked(self.task.name, missing),
                 {"requiredCapabilities": missing},
             )
         self._asked += 1

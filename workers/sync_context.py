@@ -8,8 +8,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from tasks_server.log_level import LogLevel
 from workers.artifact import Artifact
-from workers.context import LogLevel, TaskContext
+from workers.context import TaskContext
 from workers.errors import TaskCancelled
 from workers.port import TaskPort
 from workers.schemas import JsonSchema

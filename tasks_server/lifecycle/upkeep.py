@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tasks_server.encoding import encode_text
+from tasks_server.errors import INTERNAL_ERROR
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.events import EventKind, event
 from tasks_server.queue import Dispatch, TaskQueue
@@ -21,7 +22,6 @@ from tasks_server.task import OutcomeKind, Task, TaskStatus
 
 log = logging.getLogger(__name__)
 
-INTERNAL_ERROR = -32603
 DISPATCH_BATCH = 500
 RESCUE_BATCH = 100
 EXPIRY_BATCH = 200

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from tasks_server.elicitation import missing_capability
+from tasks_server.log_level import LOG_LEVELS, is_wanted
 from tasks_server.protocol.jsonrpc import InvalidParams, MissingClientCapability
 from tasks_server.task import Door, Origin
 
@@ -22,21 +23,18 @@ LOG_LEVEL_KEY = "io.modelcontextprotocol/logLevel"
 SUBSCRIPTION_ID_KEY = "io.modelcontextprotocol/subscriptionId"
 SERVER_INFO_KEY = "io.modelcontextprotocol/serverInfo"
 
-LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The sender of one request.
 
     owner is who the transport found the sender to be; all tasks are scoped by it. capabilities is the
-    request's ClientCapabilities object. client_info is for display only and decides nothing.
+    request's ClientCapabilities object. Who the client says it is decides nothing and is not kept.
     """
 
     owner: str
     protocol_version: str
     capabilities: dict[str, Any]
-    client_info: dict[str, Any] | None = None
     log_level: str | None = None
     progress_token: str | int | None = None
 
@@ -61,9 +59,7 @@ class Caller:
 
     def wants_log(self, level: str) -> bool:
         """True for messages at least as severe as the level this request asked for, if it asked for any."""
-        if self.log_level is None or level not in LOG_LEVELS:
-            return False
-        return LOG_LEVELS.index(level) >= LOG_LEVELS.index(self.log_level)
+        return is_wanted(level, self.log_level)
 
     def origin(self, door: Door) -> Origin:
         return Origin(
@@ -92,7 +88,6 @@ def read_caller(owner: str, meta: dict[str, Any]) -> Caller:
         owner=owner,
         protocol_version=meta[VERSION_KEY],
         capabilities=cast("dict[str, Any]", capabilities),
-        client_info=cast("dict[str, Any] | None", client_info),
         log_level=log_level,
         progress_token=token,
     )

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, cast
 
-from tasks_server.errors import RpcError
-from tasks_server.protocol.jsonrpc import HEADER_MISMATCH
+from tasks_server.errors import HEADER_MISMATCH, RpcError
 
 PROTOCOL_VERSION = "MCP-Protocol-Version"
 METHOD = "Mcp-Method"

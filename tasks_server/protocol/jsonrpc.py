@@ -11,16 +11,13 @@ from typing import Any, cast
 
 import orjson
 
-from tasks_server.errors import RpcError
-
-PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
-METHOD_NOT_FOUND = -32601
-INVALID_PARAMS = -32602
-INTERNAL_ERROR = -32603
-HEADER_MISMATCH = -32020
-MISSING_CLIENT_CAPABILITY = -32021
-UNSUPPORTED_PROTOCOL_VERSION = -32022
+from tasks_server.errors import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    MISSING_CLIENT_CAPABILITY,
+    PARSE_ERROR,
+    RpcError,
+)
 
 RequestId = str | int
 Result = dict[str, Any] | orjson.Fragment

@@ -15,17 +15,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from tasks_server.errors import RpcError
+from tasks_server.errors import METHOD_NOT_FOUND, UNSUPPORTED_PROTOCOL_VERSION, RpcError
 from tasks_server.protocol import headers as mirrored
 from tasks_server.protocol.caller import CAPABILITIES_KEY, VERSION_KEY
 from tasks_server.protocol.dialect import Dialect, NameSource
 from tasks_server.protocol.headers import Headers
-from tasks_server.protocol.jsonrpc import (
-    METHOD_NOT_FOUND,
-    UNSUPPORTED_PROTOCOL_VERSION,
-    InvalidParams,
-    Request,
-)
+from tasks_server.protocol.jsonrpc import InvalidParams, Request
 
 
 def read_meta(request: Request, served: Mapping[str, Dialect]) -> dict[str, Any]:

@@ -12,13 +12,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tasks_server.errors import InvalidAnswer, RpcError, TaskNotFound
+from tasks_server.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, InvalidAnswer, RpcError, TaskNotFound
 from tasks_server.protocol.caller import read_caller
 from tasks_server.protocol.dialect import Call, Dialect, Handler, Outlet, Stream
 from tasks_server.protocol.headers import PROTOCOL_VERSION, Headers
 from tasks_server.protocol.jsonrpc import (
-    INTERNAL_ERROR,
-    METHOD_NOT_FOUND,
     InvalidParams,
     MalformedMessage,
     Notification,

@@ -18,9 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan, Receive, Scope, Send
 
-from tasks_server.errors import RpcError
-from tasks_server.protocol.headers import Headers
-from tasks_server.protocol.jsonrpc import (
+from tasks_server.errors import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
     INVALID_REQUEST,
@@ -28,8 +26,10 @@ from tasks_server.protocol.jsonrpc import (
     MISSING_CLIENT_CAPABILITY,
     PARSE_ERROR,
     UNSUPPORTED_PROTOCOL_VERSION,
-    encode_error,
+    RpcError,
 )
+from tasks_server.protocol.headers import Headers
+from tasks_server.protocol.jsonrpc import encode_error
 from tasks_server.protocol.parts import Parts
 from tasks_server.protocol.router import Accepted, Final, Router, Streamed
 from tasks_server.protocol.v2026_07_28.dialect import DIALECT

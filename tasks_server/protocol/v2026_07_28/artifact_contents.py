@@ -9,8 +9,8 @@ from typing import Any
 import anyio.to_thread
 
 from tasks_server.artifacts import Artifact
-from tasks_server.errors import RpcError
-from tasks_server.protocol.jsonrpc import INTERNAL_ERROR, InvalidParams
+from tasks_server.errors import INTERNAL_ERROR, RpcError
+from tasks_server.protocol.jsonrpc import InvalidParams
 
 MAX_INLINE_BYTES = 16 * 1024 * 1024
 

@@ -18,15 +18,10 @@ from typing import Any
 import orjson
 
 from tasks_server.bus import TaskLogged, TaskProgressed
-from tasks_server.elicitation import merge_capabilities
-from tasks_server.errors import RpcError, TaskNotFound, TasksError
+from tasks_server.elicitation import cannot_be_asked, merge_capabilities
+from tasks_server.errors import INTERNAL_ERROR, RpcError, TaskNotFound, TasksError
 from tasks_server.protocol.dialect import Call, Outlet, Stream
-from tasks_server.protocol.jsonrpc import (
-    INTERNAL_ERROR,
-    InvalidParams,
-    MissingClientCapability,
-    Result,
-)
+from tasks_server.protocol.jsonrpc import InvalidParams, MissingClientCapability, Result
 from tasks_server.protocol.v2026_07_28.projection import number
 from tasks_server.protocol.v2026_07_28.request_state import (
     RequestState,
@@ -158,9 +153,8 @@ class _Attached:
             else:
                 lacking.append(required)
         if not asked:
-            raise MissingClientCapability(
-                merge_capabilities(lacking), f"{task.name} has a question that this client cannot be asked."
-            )
+            required = merge_capabilities(lacking)
+            raise MissingClientCapability(required, cannot_be_asked(task.name, required))
         return asked
 
     def _outcome(self, task: Task) -> Result:

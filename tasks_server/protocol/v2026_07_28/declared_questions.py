@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from tasks_server.elicitation import ELICIT, check_answer, is_accepted, merge_capabilities
+from tasks_server.elicitation import ELICIT, cannot_be_asked, check_answer, is_accepted, merge_capabilities
 from tasks_server.errors import InvalidAnswer
 from tasks_server.manifest import QuestionOffer, ToolOffer
 from tasks_server.placeholders import filled
@@ -59,7 +59,7 @@ def settle_questions(
         return tool_error(f"Not done: the question {current.refused!r} was declined.")
     if current.unaskable:
         required = merge_capabilities(current.unaskable)
-        raise MissingClientCapability(required, f"{tool.name} has to ask the user before it can start.")
+        raise MissingClientCapability(required, cannot_be_asked(tool.name, required))
     if current.open:
         return input_required(current.open, seal_state(call, RequestState(answers=current.given)))
     return tuple(

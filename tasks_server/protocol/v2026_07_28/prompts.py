@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import orjson
 
-from tasks_server.errors import RpcError
+from tasks_server.errors import INTERNAL_ERROR, RpcError
 from tasks_server.manifest import ArgumentOffer, PromptOffer
 from tasks_server.protocol.dialect import Call, Stream
-from tasks_server.protocol.jsonrpc import INTERNAL_ERROR, InvalidParams, Result
+from tasks_server.protocol.jsonrpc import InvalidParams, Result
 from tasks_server.protocol.v2026_07_28 import attached
 from tasks_server.protocol.v2026_07_28.pages import list_result
 from tasks_server.protocol.v2026_07_28.request_state import open_state

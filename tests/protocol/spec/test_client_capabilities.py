@@ -48,6 +48,7 @@ async def test_a_client_that_cannot_be_asked_is_told_what_it_lacks(
 async def test_a_question_before_the_call_needs_its_capability_too(wire: Wire, notes: Notes):
     reply = await wire.call("delete", {"filename": "old.txt", **notes.directory})
     assert reply.refusal == (400, -32021)
+    assert "elicitation.form" in reply.error["message"]
     assert "elicitation" in reply.error["data"]["requiredCapabilities"]
 
 

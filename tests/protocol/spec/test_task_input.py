@@ -122,6 +122,8 @@ async def test_a_task_whose_client_cannot_be_asked_fails_with_what_it_lacks(
     task = await wire.reached(await wire.create("ask_the_same_twice", {}, capability), "failed")
     assert task["error"]["code"] == -32021
     assert "elicitation" in task["error"]["data"]["requiredCapabilities"]
+    assert "ask_the_same_twice" in task["error"]["message"]
+    assert "elicitation.form" in task["error"]["message"]
 
 
 # --- keys ----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from tasks_server.elicitation import check_answer, is_accepted, merge_capabilities, missing_capability
+from tasks_server.elicitation import (
+    cannot_be_asked,
+    check_answer,
+    is_accepted,
+    merge_capabilities,
+    missing_capability,
+)
 from tasks_server.errors import InvalidAnswer
 
 SCHEMA = {
@@ -121,6 +127,21 @@ def test_a_client_is_asked_only_what_it_declared(
 def test_required_capabilities_add_up() -> None:
     added = merge_capabilities([{"elicitation": {}}, {"elicitation": {"url": {}}}, {"roots": {}}])
     assert added == {"elicitation": {"url": {}}, "roots": {}}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [
+        ({"elicitation": {}}, "capability elicitation.form"),
+        ({"elicitation": {"url": {}}}, "capability elicitation.url"),
+        ({"sampling": {"tools": {}, "context": {}}}, "capabilities sampling.tools, sampling.context"),
+        ({"roots": {}, "sampling": {}}, "capabilities roots, sampling"),
+    ],
+)
+def test_who_asks_and_what_is_lacking_is_said(lacking: dict[str, Any], said: str) -> None:
+    assert cannot_be_asked("convert", lacking) == (
+        f"convert needs to ask a question, but the client did not declare the {said} on this request."
+    )
 
 
 def test_only_an_elicitation_can_be_turned_down() -> None:

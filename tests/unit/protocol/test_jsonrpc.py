@@ -6,6 +6,7 @@ import mcp_types.jsonrpc as official
 import orjson
 import pytest
 
+from tasks_server import errors
 from tasks_server.errors import RpcError
 from tasks_server.protocol import jsonrpc
 from tasks_server.protocol.jsonrpc import MalformedMessage, Notification, Request, parse
@@ -77,11 +78,11 @@ def test_messages_are_single_lines() -> None:
 
 
 def test_the_codes_are_the_specifications() -> None:
-    assert jsonrpc.PARSE_ERROR == official.PARSE_ERROR
-    assert jsonrpc.INVALID_REQUEST == official.INVALID_REQUEST
-    assert jsonrpc.METHOD_NOT_FOUND == official.METHOD_NOT_FOUND
-    assert jsonrpc.INVALID_PARAMS == official.INVALID_PARAMS
-    assert jsonrpc.INTERNAL_ERROR == official.INTERNAL_ERROR
-    assert jsonrpc.HEADER_MISMATCH == official.HEADER_MISMATCH
-    assert jsonrpc.MISSING_CLIENT_CAPABILITY == official.MISSING_REQUIRED_CLIENT_CAPABILITY
-    assert jsonrpc.UNSUPPORTED_PROTOCOL_VERSION == official.UNSUPPORTED_PROTOCOL_VERSION
+    assert errors.PARSE_ERROR == official.PARSE_ERROR
+    assert errors.INVALID_REQUEST == official.INVALID_REQUEST
+    assert errors.METHOD_NOT_FOUND == official.METHOD_NOT_FOUND
+    assert errors.INVALID_PARAMS == official.INVALID_PARAMS
+    assert errors.INTERNAL_ERROR == official.INTERNAL_ERROR
+    assert errors.HEADER_MISMATCH == official.HEADER_MISMATCH
+    assert errors.MISSING_CLIENT_CAPABILITY == official.MISSING_REQUIRED_CLIENT_CAPABILITY
+    assert errors.UNSUPPORTED_PROTOCOL_VERSION == official.UNSUPPORTED_PROTOCOL_VERSION
