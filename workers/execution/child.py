@@ -10,6 +10,7 @@ import asyncio
 import faulthandler
 import functools
 import importlib
+import logging
 import os
 import signal
 import socket
@@ -22,12 +23,16 @@ from typing import Any
 
 from tasks_server.logs import configure_logging
 from workers.definition import ATTRIBUTE, ToolDefinition
+from workers.errors import ToolError
 from workers.execution.calling import Surroundings
 from workers.execution.frames import Frame, encoded, read_frame, receive_frame
 from workers.execution.limits import OUT_OF_MEMORY, die_with_parent, limit_memory
 from workers.execution.perform import call_here, reported
 from workers.execution.remote_port import RemotePort, failed
 from workers.execution.work import Work
+from workers.result import failure_text, tool_failure
+
+logger = logging.getLogger(__name__)
 
 Jobs = SimpleQueue[Callable[[], None] | None]
 
@@ -51,8 +56,14 @@ def _run(connection: socket.socket, order: Frame) -> None:
     _restore_environment(order)
     if order["memory_bytes"] is not None:
         limit_memory(order["memory_bytes"])
-    definition = _load(order["module"], order["function"])
     work = Work.from_json(order["work"])
+    try:
+        definition = _load(order["module"], order["function"])
+    except MemoryError:
+        raise
+    except BaseException as error:  # whatever the author's module does when it is imported
+        connection.sendall(encoded({"done": {"value": _load_failure(order["module"], work, error)}}))
+        os._exit(0)
     jobs: Jobs = SimpleQueue()
     conversation = functools.partial(_in_event_loop, connection, definition, work, jobs)
     threading.Thread(target=conversation, name="event loop", daemon=True).start()
@@ -77,6 +88,19 @@ def _load(module: str, function: str) -> ToolDefinition:
     for name in function.split("."):
         found = getattr(found, name)
     return getattr(found, ATTRIBUTE)
+
+
+def _load_failure(module: str, work: Work, error: BaseException) -> Frame:
+    """The tool's result when its module, which the worker did import, cannot be imported any more."""
+    logger.error(
+        "task %s: importing %s for the tool %s failed", work.task_id, module, work.name, exc_info=error
+    )
+    return tool_failure(
+        ToolError(
+            f"The worker cannot load the module {module} any more: {failure_text(error)}. If it was edited "
+            "while the worker ran, fix it and restart the worker."
+        )
+    )
 
 
 def _in_event_loop(connection: socket.socket, definition: ToolDefinition, work: Work, jobs: Jobs) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,42 @@ async def test_a_surprise_in_a_process_is_logged_with_its_tool_and_task_in_the_w
     monkeypatch.setenv("TASKS_LOG_FORMAT", "text")
     await text_of(tools.die, how="tool error")
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("edited", "said"),
+    [
+        ("def edited(:\n", r"SyntaxError: .*edited\.py, line 1\)"),
+        ("raise SystemExit(3)\n", "SystemExit: 3"),
+        ("import json\n", "AttributeError: module 'edited' has no attribute 'edited'"),
+    ],
+)
+async def test_a_module_that_was_broken_after_the_start_is_named(
+    edited: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "edited", raising=False)
+    module = tmp_path / "edited.py"
+    module.write_text(
+        'from workers import tool\n@tool(runs_in="process")\ndef edited() -> None:\n    """."""\n'
+    )
+    registry = Registry.load(["edited"])
+    module.write_text(edited)
+    work = Work(Method.CALL_TOOL, "edited", {}, "task-1", 1)
+    result = await perform(work, registry, RecordingPort())
+    assert result["isError"] is True
+    assert re.fullmatch(
+        rf"The worker cannot load the module edited any more: {said}\. "
+        r"If it was edited while the worker ran, fix it and restart the worker\.",
+        result["content"][0]["text"],
+    )
+    logged = capfd.readouterr().err
+    assert "task task-1: importing edited for the tool edited failed" in logged
+    assert "Traceback" in logged
 
 
 async def test_the_death_of_a_process_is_logged(caplog: pytest.LogCaptureFixture) -> None:
