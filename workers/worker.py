@@ -159,7 +159,7 @@ class Worker:
             await self._roster.leave(self.id)
         await self._bus.publish(CatalogChanged())
         if self._runner.sessions:
-            log.info("worker %s is leaving; %d tasks are still running", self.id, len(self._runner.sessions))
+            log.info("worker %s is leaving; still running: %d", self.id, len(self._runner.sessions))
         await self._queues.until_idle(self._grace_seconds)
         self._runner.leave()
         await self._queues.until_idle(STOP_SECONDS)
