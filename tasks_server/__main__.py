@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks_server.command_line import BUILT_IN, add_work_options, port, refuse
+from tasks_server.command_line import BUILT_IN, add_work_options, port, refuse, warn_of_unknown_settings
 from tasks_server.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def _settings(process: Literal["server", "worker"], **overrides: Any) -> Setting
 
     settings = Settings.read(**overrides)
     configure_logging(settings.log_format, process)
+    warn_of_unknown_settings(os.environ, Settings.model_fields)
     return settings
 
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import logging
 import sys
+from collections.abc import Iterable
 
 from tasks_server.errors import ConfigurationError
 
+log = logging.getLogger(__name__)
+
+PREFIX = "TASKS_"
 # The exit code of a command whose settings, arguments or modules are wrong: trying again changes nothing.
 REFUSED = 2
 DEFAULT_CONCURRENCY = 10
@@ -38,6 +44,18 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
+
+
+def warn_of_unknown_settings(environment: Iterable[str], fields: Iterable[str]) -> None:
+    """Log the variables that look like settings and are none: each is probably a misspelt one."""
+    known = [field.upper() for field in fields]
+    for variable in sorted(environment):
+        name = variable.upper().removeprefix(PREFIX)
+        if name != variable.upper() and name not in known:
+            meant = "".join(
+                f"; {PREFIX}{near} is one" for near in difflib.get_close_matches(name, known, n=1)
+            )
+            log.warning("%s is no setting and has no effect%s", variable, meant)
 
 
 def refuse(error: ConfigurationError) -> int:

@@ -9,8 +9,18 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks_server.errors import ConfigurationError
+from tasks_server.settings import Settings
 from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
 from tasks_server.store.migrate import check_migrated, migrate
+
+
+def check_file_roots(settings: Settings) -> None:
+    """Raises ConfigurationError unless every directory that tools may read is there."""
+    for root in settings.file_roots:
+        if not root.is_dir():
+            raise ConfigurationError(
+                f"TASKS_FILE_ROOTS: there is no directory {root}. Make it, or leave it out."
+            )
 
 
 async def check_database(url: str) -> None:

@@ -10,7 +10,7 @@ from tasks_server.errors import ConfigurationError
 from tasks_server.event_loop import run_event_loop
 from tasks_server.logs import configure_logging
 from tasks_server.settings import Settings
-from tasks_server.startup import check_database
+from tasks_server.startup import check_database, check_file_roots
 from workers.loading import load
 from workers.registry import Registry
 from workers.scratch import own_scratch
@@ -23,6 +23,7 @@ def main() -> None:
     try:
         settings = Settings.read()
         configure_logging(settings.log_format, "worker")
+        check_file_roots(settings)
         registry = load(arguments.tools or [BUILT_IN], arguments.queue)
         with own_scratch():
             run_event_loop(_work(settings, registry, arguments.concurrency))

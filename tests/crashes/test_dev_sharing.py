@@ -57,8 +57,9 @@ async def test_a_worker_joins_a_dev_by_its_data_directory(start: ProcessStarter,
     running = dev(start)
     client = await client_of(running, http)
     assert "tasks-server worker --data-dir" in running.output
-    joined = worker(start, "--tools", "notes")
+    joined = worker(start, "--tools", "notes", prot="1")
     await joined.line("offers take_note")
+    assert joined.output.count("TASKS_PROT is no setting") == 1
     await client.completed(await client.submit("take_note", text="milk"))
     assert await joined.stop(signal.SIGTERM) == 0
 
@@ -99,6 +100,12 @@ async def test_settings_that_contradict_those_of_who_runs_already_are_refused(
     await refuses(worker(start, file_roots=other), refusal)
     agreeing = json.dumps([str(start.directory / "one")])
     await client_of(dev(start, file_roots=agreeing), http)
+
+
+async def test_a_file_root_that_is_gone_is_told_in_a_line_of_the_worker(start: ProcessStarter):
+    await refuses(
+        dev(start, file_roots='["/no/such/place"]'), "TASKS_FILE_ROOTS: there is no directory /no/such"
+    )
 
 
 async def test_whoever_starts_when_nobody_runs_decides_anew(start: ProcessStarter, http: httpx2.AsyncClient):

@@ -10,7 +10,9 @@ import sys
 import pytest
 
 from tasks_server.__main__ import parser
+from tasks_server.command_line import warn_of_unknown_settings
 from tasks_server.logs import JsonLines, TextLines
+from tasks_server.settings import Settings
 
 HEAVY = {"sqlalchemy", "starlette", "uvicorn", "pydantic", "redis", "alembic", "asyncio"}
 LOADED_BY_HELP = """
@@ -56,6 +58,15 @@ def test_a_port_that_cannot_be_is_refused_by_the_name_of_its_option(capsys: pyte
     with pytest.raises(SystemExit):
         parser().parse_args(["serve", "--port", "99999"])
     assert "argument --port: must be 0 (any free one) to 65535" in capsys.readouterr().err
+
+
+def test_a_variable_that_is_no_setting_is_told_with_the_nearest_one(caplog: pytest.LogCaptureFixture):
+    environment = ["TASKS_PROT", "TASKS_QQQQ", "TASKS_PORT", "tasks_host", "HOME", "MY_TASKS_X"]
+    warn_of_unknown_settings(environment, Settings.model_fields)
+    assert caplog.messages == [
+        "TASKS_PROT is no setting and has no effect; TASKS_PORT is one",
+        "TASKS_QQQQ is no setting and has no effect",
+    ]
 
 
 def record(message: str = "%s is back", *values: object, **extra: object) -> logging.LogRecord:

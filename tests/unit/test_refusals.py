@@ -18,7 +18,7 @@ from tasks_server.embedded.dev import DevOptions, dev
 from tasks_server.errors import ConfigurationError
 from tasks_server.serve import listen, url_of
 from tasks_server.settings import Settings
-from tasks_server.startup import check_database, migrate_database
+from tasks_server.startup import check_database, check_file_roots, migrate_database
 from tasks_server.store.migrate import NEWEST
 from tasks_server.store.upgrade import SCRIPTS
 from workers.loading import load
@@ -131,6 +131,15 @@ def test_dev_keeps_what_it_makes_to_its_user(tmp_path: Path):
     assert (data.path / "secret-key").stat().st_mode & 0o777 == 0o600
     assert DataDirectory(tmp_path / "data").secret_key == data.secret_key
     assert len(data.secret_key) == 64
+
+
+def test_a_file_root_that_is_not_there_is_named(tmp_path: Path):
+    (tmp_path / "a-file").touch()
+    for missing in (tmp_path / "moved", tmp_path / "a-file"):
+        settings = Settings.read(file_roots=(tmp_path, missing))
+        with pytest.raises(ConfigurationError, match=f"TASKS_FILE_ROOTS: there is no directory {missing}"):
+            check_file_roots(settings)
+    check_file_roots(Settings.read(file_roots=(tmp_path,)))
 
 
 def test_files_in_the_home_directory_stay_closed(tmp_path: Path):
