@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from tasks_server.app import build_app
 from tasks_server.errors import ConfigurationError
 from tasks_server.event_loop import on_stop_signals
-from tasks_server.settings import Settings
+from tasks_server.settings import LOOPBACK_HOSTS, Settings
 from tasks_server.startup import check_database
 
 logger = logging.getLogger(__name__)
@@ -67,9 +67,9 @@ async def serve(settings: Settings) -> None:
     """`tasks-server serve`: until SIGINT, SIGTERM or SIGHUP."""
     stop = asyncio.Event()
     on_stop_signals(stop.set, lambda: os._exit(INTERRUPTED))
-    await check_database(settings.database_url)
-    app = build_app(settings)
-    with listen(settings.host, settings.port) as listener:
+    with open_listener(settings) as listener:
+        await check_database(settings.database_url)
+        app = build_app(settings)
         async with app.router.lifespan_context(app):
             server = HttpServer(app, listener)
             serving = asyncio.create_task(server.run_until_stopped())
@@ -79,6 +79,17 @@ async def serve(settings: Settings) -> None:
             stopping.cancel()
             server.stop()
             await serving
+
+
+def open_listener(settings: Settings) -> socket.socket:
+    """The listening socket that the settings ask for. Raises ConfigurationError, also for an open door."""
+    if settings.host not in LOOPBACK_HOSTS and not settings.allow_unauthenticated:
+        raise ConfigurationError(
+            f"Refusing to listen on {settings.host}: callers are not authenticated, so anybody who reaches "
+            "it could use every tool. Listen on 127.0.0.1, or set TASKS_ALLOW_UNAUTHENTICATED=true if "
+            "something in front of this server decides who gets in."
+        )
+    return listen(settings.host, settings.port)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -24,7 +24,7 @@ from tasks_server.embedded.shared_settings import SharedSettings, agreed
 from tasks_server.embedded.valkey import embedded_valkey
 from tasks_server.embedded.worker_process import WorkerProcess
 from tasks_server.event_loop import on_stop_signals
-from tasks_server.serve import INTERRUPTED, HttpServer, listen, url_of
+from tasks_server.serve import INTERRUPTED, HttpServer, open_listener, url_of
 from tasks_server.settings import Settings
 from tasks_server.startup import migrate_database
 
@@ -46,7 +46,7 @@ async def dev(options: DevOptions) -> int:
     os.umask(0o077)
     given = Settings.read(**options.overrides)
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(listen(given.host, given.port))
+        listener = stack.enter_context(open_listener(given))
         data = DataDirectory(options.data_directory)
         _put_into_environment(data.settings(), given)
         shared = stack.enter_context(agreed(data.path, given, data.shared_settings()))
