@@ -68,6 +68,9 @@ STATUS_OF_OUTCOME = {
     OutcomeKind.CANCELLED: TaskStatus.CANCELLED,
 }
 
+ATTACHED_ANSWER_SECONDS = 60 * 60
+"""How long the question of an attached call may be answered: the task waits, and its `requestState` is good."""
+
 
 class Door(StrEnum):
     """How the caller waits for the task."""

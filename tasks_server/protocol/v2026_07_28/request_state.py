@@ -16,8 +16,8 @@ import orjson
 from tasks_server.protocol.dialect import Call
 from tasks_server.protocol.jsonrpc import InvalidParams
 from tasks_server.seal import SealBroken
+from tasks_server.task import ATTACHED_ANSWER_SECONDS
 
-REQUEST_STATE_SECONDS = 3600
 _PURPOSE = "requestState"
 _NOT_SALIENT = frozenset({"_meta", "inputResponses", "requestState"})
 
@@ -47,7 +47,7 @@ def open_state(call: Call) -> RequestState:
     if not isinstance(token, str):
         raise InvalidParams("params.requestState must be a string.")
     try:
-        content = call.parts.seal.open(_PURPOSE, token, REQUEST_STATE_SECONDS)
+        content = call.parts.seal.open(_PURPOSE, token, ATTACHED_ANSWER_SECONDS)
     except SealBroken as error:
         raise InvalidParams(f"params.requestState is refused: {error}.") from None
     if content["for"] != _binding(call):

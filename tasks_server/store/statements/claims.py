@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, Delete, Insert, Update, and_, case, delete
 
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.terms import (
-    ATTACHED_ANSWER_MS,
     CHANGED,
     IS_OPEN,
     IS_OUTSTANDING,
@@ -22,7 +21,7 @@ from tasks_server.store.statements.terms import (
     t,
 )
 from tasks_server.store.tables import ARTIFACT, CHECKPOINT, INPUT_REQUEST, TASK
-from tasks_server.task import Door, OutcomeKind, TaskStatus
+from tasks_server.task import ATTACHED_ANSWER_SECONDS, Door, OutcomeKind, TaskStatus
 
 
 def _held(task_id: str, attempt: int, worker: str) -> ColumnElement[bool]:
@@ -86,7 +85,7 @@ def require_input_if_held(task_id: str, attempt: int, worker: str) -> Update:
 
     An attached call gets as long for its answer as its caller's requestState lives; a handle is extended.
     """
-    answerable_until = now_ms() + ATTACHED_ANSWER_MS
+    answerable_until = now_ms() + ATTACHED_ANSWER_SECONDS * 1000
     return (
         update(TASK)
         .where(_held(task_id, attempt, worker))

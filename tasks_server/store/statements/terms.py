@@ -31,8 +31,6 @@ REDISPATCH_AFTER_MS = 2_000
 REDISPATCH_AT_MOST_MS = 60_000
 # An unfinished task always shows at least this much time left, and gets more before half of it has passed.
 MINIMUM_TTL_MS = 60_000
-# How long an attached call waits for the answer to its question.
-ATTACHED_ANSWER_MS = 60 * 60 * 1000
 
 CHANGED: dict[str, Any] = {"revision": t.revision + 1, "updated_at": now_ms()}
 UNLEASED: dict[str, Any] = {"lease_worker": None, "lease_until": None}
