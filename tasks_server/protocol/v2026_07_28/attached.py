@@ -65,6 +65,7 @@ class _Attached:
     """One caller waiting for one task.
 
     responses: answers that came before their questions; each is used once, when its question comes up.
+    keeps_task: whether the task outlives this wait, because it has ended or its caller is to come back.
     """
 
     call: Call
@@ -72,14 +73,14 @@ class _Attached:
     outlet: Outlet
     fields: dict[str, Any]
     responses: dict[str, Any]
-    settled: bool = False
+    keeps_task: bool = False
     progress: float = field(default=-math.inf)
 
     async def follow(self, watching: AbstractAsyncContextManager[Watch]) -> Result:
         try:
             return await self._unless_closing(self._watch(watching))
         finally:
-            if not self.settled:
+            if not self.keeps_task:
                 with suppress(TasksError):
                     await self.call.parts.service.cancel(self.call.caller.owner, self.task_id)
 
@@ -98,7 +99,7 @@ class _Attached:
         """This server stops: the client may come back at once and go on waiting at another one."""
         if self.call.request.method not in _RESUMABLE:
             raise RpcError(INTERNAL_ERROR, "The server is shutting down; ask again.")
-        self.settled = True
+        self.keeps_task = True
         return input_required(None, seal_state(self.call, RequestState(self.task_id)))
 
     async def _watch(self, watching: AbstractAsyncContextManager[Watch]) -> Result:
@@ -119,7 +120,7 @@ class _Attached:
         if task.progress is not None and not task.is_terminal:
             await self._tell_progress(task.progress, task.progress_total, None)
         if task.is_terminal:
-            self.settled = True
+            self.keeps_task = True
             return self._outcome(task)
         if task.status is TaskStatus.INPUT_REQUIRED:
             return await self._questions(task)
@@ -139,7 +140,7 @@ class _Attached:
         if task.status is not TaskStatus.INPUT_REQUIRED:
             return None
         asked = self._askable(task)
-        self.settled = True
+        self.keeps_task = True
         return input_required(asked, seal_state(self.call, RequestState(task.id)))
 
     def _askable(self, task: Task) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from tasks_server.manifest import ArgumentOffer, PromptOffer, ResourceTemplateOf
 from tasks_server.protocol.dialect import Call, Stream
 from tasks_server.protocol.jsonrpc import InvalidParams, Result
 from tasks_server.protocol.v2026_07_28 import attached
-from tasks_server.protocol.v2026_07_28.prompts import errand
+from tasks_server.protocol.v2026_07_28.errand import errand
 from tasks_server.protocol.v2026_07_28.results import complete
 from tasks_server.task import Method
 

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import orjson
-
-from tasks_server.errors import INTERNAL_ERROR, RpcError
 from tasks_server.manifest import ArgumentOffer, PromptOffer
 from tasks_server.protocol.dialect import Call, Stream
 from tasks_server.protocol.jsonrpc import InvalidParams, Result
 from tasks_server.protocol.v2026_07_28 import attached
+from tasks_server.protocol.v2026_07_28.errand import errand
 from tasks_server.protocol.v2026_07_28.pages import list_result
 from tasks_server.protocol.v2026_07_28.request_state import open_state
-from tasks_server.task import Door, Method, NewTask
-
-KEPT_MS = 60_000
-"""How long finished prompt, resource and completion tasks stay in the record; nobody fetches them."""
+from tasks_server.task import Method
 
 
 async def list_prompts(call: Call) -> Result:
@@ -38,26 +33,6 @@ async def get_prompt(call: Call) -> Stream:
     arguments = _arguments(call, prompt)
     return attached.start(
         call, errand(call, Method.GET_PROMPT, prompt.name, prompt.queue, prompt.run_timeout_ms, arguments)
-    )
-
-
-def errand(
-    call: Call, method: Method, name: str, queue: str, run_timeout_ms: int | None, arguments: dict[str, Any]
-) -> NewTask:
-    """A short task that is not a tool call. Raises RpcError if no worker could take it."""
-    if not call.parts.catalog.current().is_served(queue):
-        raise RpcError(INTERNAL_ERROR, f"No worker that serves {name} is connected at the moment.")
-    return NewTask(
-        owner=call.caller.owner,
-        method=method,
-        name=name,
-        queue=queue,
-        arguments=orjson.dumps(arguments).decode(),
-        origin=call.caller.origin(Door.ATTACHED),
-        retention_ms=KEPT_MS,
-        poll_interval_ms=None,
-        run_timeout_ms=run_timeout_ms,
-        max_retries=1,
     )
 
 

@@ -13,8 +13,8 @@ from tasks_server.protocol.dialect import Call, Stream
 from tasks_server.protocol.jsonrpc import InvalidParams, Result
 from tasks_server.protocol.v2026_07_28 import attached
 from tasks_server.protocol.v2026_07_28.artifact_contents import read_artifact
+from tasks_server.protocol.v2026_07_28.errand import errand
 from tasks_server.protocol.v2026_07_28.pages import list_result
-from tasks_server.protocol.v2026_07_28.prompts import errand
 from tasks_server.protocol.v2026_07_28.request_state import open_state
 from tasks_server.protocol.v2026_07_28.results import complete
 from tasks_server.task import Method
