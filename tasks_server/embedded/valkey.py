@@ -69,10 +69,6 @@ class EmbeddedValkey:
     def url(self) -> str:
         return url_of(self._socket)
 
-    @property
-    def is_owner(self) -> bool:
-        return self._owner_lock is not None
-
     async def start(self) -> None:
         """Start the server, or find the one that another process runs."""
         try:
