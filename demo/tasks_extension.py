@@ -94,8 +94,9 @@ def _ignore(_task: DetailedTask) -> None:
 class TasksExtension(ClientExtension):
     """Finishes calls that became tasks. `observe` sees every snapshot of every task, the final one too.
 
-    Cancelling the call cancels the task. Raises MCPError for a task that failed and TaskCancelled for one
-    that somebody else cancelled; a tool's own error is an ordinary result with `is_error`.
+    A call that is given up, be it cancelled or because nobody answers the task's question, cancels the task.
+    Raises MCPError for a task that failed and TaskCancelled for one that somebody else cancelled; a tool's own
+    error is an ordinary result with `is_error`.
     """
 
     identifier = "io.modelcontextprotocol/tasks"
@@ -125,8 +126,8 @@ class TasksExtension(ClientExtension):
         self._pushed[task_id] = send
         listening = asyncio.create_task(_listen(session, task_id))
         try:
-            return _outcome(await self._follow(session, task_id, receive))
-        except asyncio.CancelledError:
+            task = await self._follow(session, task_id, receive)
+        except BaseException:  # nobody waits for it any more, whatever the reason
             await _cancel(session, task_id)
             raise
         finally:
@@ -135,6 +136,7 @@ class TasksExtension(ClientExtension):
             receive.close()
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+        return _outcome(task)
 
     async def _follow(
         self, session: ClientSession, task_id: str, pushed: MemoryObjectReceiveStream[DetailedTask]

@@ -15,6 +15,7 @@ from mcp_types import (
     CallToolResult,
     ElicitRequestParams,
     ElicitResult,
+    ErrorData,
     PromptReference,
     TextContent,
     TextResourceContents,
@@ -90,12 +91,30 @@ async def test_giving_up_a_call_cancels_its_task(url: str) -> None:
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        request = GetTaskRequest(params=TaskParams(task_id=snapshots[0].task_id))
+        await cancelled(client, snapshots[0].task_id)
 
-        async def cancelled() -> bool:
-            return (await client.session.send_request(request, DetailedTask)).status == "cancelled"
 
-        await wait_until(cancelled, describing="the cancelled task")
+async def test_refusing_to_answer_cancels_the_task(url: str) -> None:
+    snapshots: list[DetailedTask] = []
+
+    async def refuse(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
+        return ErrorData(code=-32000, message="nobody is here")
+
+    extensions = [TasksExtension(snapshots.append)]
+    async with Client(url, extensions=extensions, elicitation_callback=refuse) as client:
+        with pytest.raises(MCPError, match="nobody is here"):
+            await client.call_tool("confirm_delete", {"filename": "old.txt"})
+        await cancelled(client, snapshots[0].task_id)
+
+
+async def cancelled(client: Client, task_id: str) -> None:
+    """Wait until the task is."""
+    request = GetTaskRequest(params=TaskParams(task_id=task_id))
+
+    async def is_cancelled() -> bool:
+        return (await client.session.send_request(request, DetailedTask)).status == "cancelled"
+
+    await wait_until(is_cancelled, describing="the cancelled task")
 
 
 async def test_a_failed_task_raises_its_protocol_error(url: str) -> None:
