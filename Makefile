@@ -23,8 +23,10 @@ help:
 	@echo "make lock          renew requirements.lock (ARGS=--upgrade takes new versions)"
 	@echo "make clean         remove everything that make has installed or built"
 
+# A name may have a $ or a quote in it: make must not read it again, nor the shell.
+demo: export DEMO_FILE = $(value FILE)
 demo: $(INSTALLED)
-	@$(BIN)/python -m demo $(if $(FILE),"$(FILE)")
+	@$(BIN)/python -m demo $${DEMO_FILE:+-- "$$DEMO_FILE"}
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
