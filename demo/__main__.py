@@ -51,10 +51,11 @@ async def run(screen: Screen, own: Path | None) -> bool:
         async with running_server(Path(data_dir), {document.parent, dataset.parent}) as url:
             screen.line(f"{url}, ready after {time.monotonic() - starting:.1f} s")
             succeeded = await call_tools(screen, url, document, dataset)
-    screen.title("Done")
-    screen.line(
-        f"{time.monotonic() - started:.1f} s in all; the results are in {RESULTS}/; nothing is left running"
+    screen.title("Done" if succeeded else "Failed: what went wrong is above")
+    results = (
+        f"the results are in {RESULTS}/" if succeeded else f"results of what succeeded are in {RESULTS}/"
     )
+    screen.line(f"{time.monotonic() - started:.1f} s in all; {results}; nothing is left running")
     return succeeded
 
 

@@ -37,9 +37,13 @@ class Calls:
             try:
                 result = await client.call_tool(name, arguments)
             except (MCPError, TaskCancelled) as error:
-                self._screen.line(f"{name} has no result: {error}")
+                self._bar.end("failed")
+                self._screen.quote(str(error))
                 return False
-            self._bar.finish("failed" if result.is_error else "completed")
+            if result.is_error:
+                self._bar.end("failed")
+            else:
+                self._bar.finish("completed")
         seconds = time.monotonic() - started
         self._screen.line(f"{seconds:.1f} s, {self._snapshots} snapshots pushed by the server")
         has_files = any(isinstance(block, types.ResourceLink) for block in result.content)

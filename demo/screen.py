@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import textwrap
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 ANSWER_WITHIN_SECONDS = 30.0
 PLAIN_BAR_EVERY = 0.25
+WIDTH = 100
 
 
 class Bar:
@@ -42,9 +44,14 @@ class Bar:
 
     def finish(self, message: str) -> None:
         """Fill the bar, whatever the last update said."""
-        self._progress.update(self._task, completed=1, total=1, message=message)
+        self._progress.update(self._task, completed=1, total=1)
+        self.end(message)
+
+    def end(self, message: str) -> None:
+        """Leave the bar where it is."""
+        self._progress.update(self._task, message=message)
         if not self._console.is_terminal:
-            self._console.print(f"  {self._label} done {message}", markup=False)
+            self._console.print(f"  {self._label} {message}", markup=False)
 
     def start(self) -> None:
         self._progress.start()
@@ -68,8 +75,9 @@ class Screen:
         self._console.print(f"  {text}", markup=False)
 
     def quote(self, text: str) -> None:
-        """A line of somebody else's text."""
-        self._console.print(f"  │ {text[:100]}", style="dim", markup=False)
+        """A line of somebody else's text, wrapped between words."""
+        for line in textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False) or [""]:
+            self._console.print(f"  │ {line}", style="dim", markup=False)
 
     @contextmanager
     def bar(self, label: str) -> Generator[Bar]:
