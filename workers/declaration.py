@@ -16,7 +16,7 @@ from workers.errors import DeclarationError
 from workers.headers import refuse_bad_headers
 from workers.result import structured_type
 from workers.schemas import JsonSchema, arguments_schema, refuse_bad_schema
-from workers.signature import Signature, location, refuse
+from workers.signature import Signature, location, read_signature, refuse
 from workers.units import Size, size_in_bytes
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -24,6 +24,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 SMALLEST_MEMORY = 64 * 2**20
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 class Declaring:
@@ -104,6 +105,20 @@ def checked_name(name: str) -> str:
     return name
 
 
+def checked_queue(queue: str | None) -> str | None:
+    if queue is not None and not _QUEUE.fullmatch(queue):
+        raise ValueError(f"{queue!r} is not the name of a queue; use 1 to 128 of A-Z a-z 0-9 _ . -")
+    return queue
+
+
+def checked_retries(retries: int) -> int:
+    if retries < 0:
+        raise ValueError(
+            f"retries={retries} cannot be; write how often an attempt is started again, 0 for never"
+        )
+    return retries
+
+
 def found_description(description: str | None, signature: Signature) -> str:
     text = description or signature.docstring.description
     if not text:
@@ -139,12 +154,27 @@ def as_annotations(annotations: BaseModel | Mapping[str, Any] | None) -> dict[st
     return None if annotations is None else dict(annotations)
 
 
-def refuse_questions(signature: Signature) -> None:
+def check_publishable(definition: Definition) -> None:
+    """The published model has the last word on every field. Raises pydantic's ValidationError."""
+    definition.offer(queue="any")
+
+
+def template_signature(function: Callable[..., Any], completions: Mapping[str, Complete] | None) -> Signature:
+    """The signature of a prompt's or resource's function. Raises DeclarationError."""
+    where = checked_location(function)
+    signature = read_signature(function)
+    with Declaring(where):
+        _refuse_questions(signature)
+        _check_completions(completions, signature)
+    return signature
+
+
+def _refuse_questions(signature: Signature) -> None:
     if signature.questions:
         raise ValueError("only tools can use AskFirst; call `await ctx.ask(...)` in the function instead")
 
 
-def check_completions(completions: Mapping[str, Complete] | None, signature: Signature) -> None:
+def _check_completions(completions: Mapping[str, Complete] | None, signature: Signature) -> None:
     known = signature.arguments.names if signature.arguments else ()
     for name in completions or {}:
         if name not in known:

@@ -12,19 +12,21 @@ from workers.declaration import (
     Declaring,
     Function,
     as_annotations,
-    check_completions,
     check_input_schema,
+    check_publishable,
     checked_location,
     checked_memory,
     checked_name,
+    checked_queue,
+    checked_retries,
     checked_variables,
     chosen_runs_in,
     found_description,
     made_input_schema,
     mark,
     refuse_bare,
-    refuse_questions,
     structured_adapter,
+    template_signature,
 )
 from workers.definition import Complete, PromptDefinition, ResourceDefinition, RunsIn, ToolDefinition
 from workers.schemas import JsonSchema, refuse_bad_schema, result_schema
@@ -86,7 +88,7 @@ def tool(
                 description=found_description(description, signature),
                 runs_in=chosen,
                 run_timeout_ms=milliseconds(timeout),
-                queue=queue,
+                queue=checked_queue(queue),
                 input_schema=schema,
                 output_schema=returned,
                 returns=adapter,
@@ -94,10 +96,10 @@ def tool(
                 task_support=task,
                 retention_ms=milliseconds(keep),
                 poll_interval_ms=milliseconds(poll_interval) or 1000,
-                max_retries=retries,
+                max_retries=checked_retries(retries),
                 memory_bytes=checked_memory(memory, chosen),
             )
-            definition.offer("default")  # the published model has the last word on every field
+            check_publishable(definition)
         return mark(function, definition)
 
     return declare
@@ -121,11 +123,8 @@ def prompt(
     refuse_bare(name, "@prompt()")
 
     def declare(function: Function) -> Function:
-        where = checked_location(function)
-        signature = read_signature(function)
-        with Declaring(where):
-            refuse_questions(signature)
-            check_completions(completions, signature)
+        signature = template_signature(function, completions)
+        with Declaring(signature.where):
             definition = PromptDefinition(
                 function=function,
                 signature=signature,
@@ -134,9 +133,10 @@ def prompt(
                 description=found_description(description, signature),
                 runs_in=chosen_runs_in(None, signature),
                 run_timeout_ms=milliseconds(timeout),
-                queue=queue,
+                queue=checked_queue(queue),
                 completions=completions or {},
             )
+            check_publishable(definition)
         return mark(function, definition)
 
     return declare
@@ -163,11 +163,8 @@ def resource(
     refuse_bare(uri, "@resource(uri)")
 
     def declare(function: Function) -> Function:
-        where = checked_location(function)
-        signature = read_signature(function)
-        with Declaring(where):
-            refuse_questions(signature)
-            check_completions(completions, signature)
+        signature = template_signature(function, completions)
+        with Declaring(signature.where):
             variables = checked_variables(uri)
             parameters = signature.arguments.names if signature.arguments else ()
             if set(variables) != set(parameters):
@@ -182,12 +179,13 @@ def resource(
                 description=description or signature.docstring.description,
                 runs_in=chosen_runs_in(None, signature),
                 run_timeout_ms=milliseconds(timeout),
-                queue=queue,
+                queue=checked_queue(queue),
                 uri=uri,
                 variables=variables,
                 mime_type=mime_type,
                 completions=completions or {},
             )
+            check_publishable(definition)
         return mark(function, definition)
 
     return declare

@@ -13,30 +13,54 @@ from pathlib import Path
 
 from tasks_server.command_line import BUILT_IN
 from tasks_server.errors import ConfigurationError
+from workers.declaration import checked_queue
 from workers.errors import DeclarationError
 from workers.registry import Registry
 
 # By the extra of this distribution that brings the packages they need.
 BUILT_IN_MODULES = {"documents": "workers.tools.documents", "datasets": "workers.tools.datasets"}
 
+NOTHING_BUILT_IN = (
+    "The built-in tools need packages that are not installed: "
+    "`pip install 'tasks-server[documents,datasets]'`. Or name tools of your own with --tools."
+)
+
 
 def load(names: Sequence[str], default_queue: str | None = None) -> Registry:
     """What the modules offer. A name is that of a module, the path of a `.py` file, or `built-in`.
 
-    Raises ConfigurationError for one that is not there, cannot be imported, or if nothing at all is offered.
+    Raises ConfigurationError for one that is not there, cannot be imported, or offers nothing.
     """
-    modules: list[str] = []
-    for name in names:
-        modules += _built_in_modules() if name == BUILT_IN else [_importable(name)]
+    registry = Registry(_checked(default_queue))
+    modules = [(name, module) for name in names for module in _modules(name)]
+    for name, module in modules:
+        if not _taken(registry, module):
+            raise ConfigurationError(
+                f"--tools {name}: nothing in there is decorated with @tool, @prompt or @resource."
+            )
+    if not registry.manifest().queues:
+        raise ConfigurationError(NOTHING_BUILT_IN)
+    return registry
+
+
+def _checked(queue: str | None) -> str | None:
     try:
-        registry = Registry.load(modules, default_queue)
+        return checked_queue(queue)
+    except ValueError as error:
+        raise ConfigurationError(f"--queue: {error}") from None
+
+
+def _modules(name: str) -> list[str]:
+    return _built_in_modules() if name == BUILT_IN else [_importable(name)]
+
+
+def _taken(registry: Registry, module: str) -> int:
+    try:
+        return registry.take(module)
     except DeclarationError as error:
         raise ConfigurationError(str(error)) from None
     except (Exception, SystemExit) as error:  # whatever the author's module does when it is imported
-        raise ConfigurationError(_told(modules, error)) from None
-    if not registry.manifest().queues:
-        raise ConfigurationError(_nothing_offered(names))
-    return registry
+        raise ConfigurationError(_told(module, error)) from None
 
 
 def _importable(name: str) -> str:
@@ -89,7 +113,7 @@ def _is_installed(extra: str) -> bool:
     return True
 
 
-def _told(modules: Sequence[str], error: BaseException) -> str:
+def _told(module: str, error: BaseException) -> str:
     """What went wrong inside the author's code: the error, and the lines of theirs that led to it."""
     frames = [
         frame
@@ -97,13 +121,4 @@ def _told(modules: Sequence[str], error: BaseException) -> str:
         if not frame.filename.startswith("<frozen") and frame.filename not in {__file__, importlib.__file__}
     ]
     lines = traceback.format_list(frames[1:]) + traceback.format_exception_only(error)
-    return f"Importing {', '.join(modules)} failed:\n{''.join(lines)}"
-
-
-def _nothing_offered(names: Sequence[str]) -> str:
-    if set(names) <= {BUILT_IN}:
-        return (
-            "The built-in tools need packages that are not installed: "
-            "`pip install 'tasks-server[documents,datasets]'`. Or name tools of your own with --tools."
-        )
-    return f"--tools {' '.join(names)}: nothing in there is decorated with @tool, @prompt or @resource."
+    return f"Importing {module} failed:\n{''.join(lines)}"

@@ -53,11 +53,17 @@ class Registry:
         """
         registry = cls(default_queue)
         for name in module_names:
-            module = importlib.import_module(name)
-            registry._modules.append(name)
-            for function in offered_functions(module):
-                registry.add(function)
+            registry.take(name)
         return registry
+
+    def take(self, module_name: str) -> int:
+        """Import one module and take what it offers; how many functions these are. See `load`."""
+        module = importlib.import_module(module_name)
+        self._modules.append(module_name)
+        functions = list(offered_functions(module))
+        for function in functions:
+            self.add(function)
+        return len(functions)
 
     def add(self, function: Callable[..., Any]) -> None:
         """Offer a decorated function. Offering the very same one again changes nothing."""

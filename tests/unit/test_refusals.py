@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 
+from tasks_server.command_line import BUILT_IN
 from tasks_server.embedded.data_directory import DataDirectory, readable_roots
 from tasks_server.embedded.dev import DevOptions, dev
 from tasks_server.errors import ConfigurationError
@@ -205,6 +206,34 @@ def test_tools_that_cannot_be_loaded_are_told(
         load([name])
     assert "workers/loading.py" not in str(refusal.value)
     assert "importlib" not in str(refusal.value)
+
+
+@pytest.mark.usefixtures("importing")
+def test_a_module_without_tools_is_refused_beside_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "plain_module.py", "x = 1")
+    write(tmp_path, "module_with_tool.py", TOOL.format("say"))
+    with pytest.raises(
+        ConfigurationError, match=r"^--tools \./plain_module\.py: nothing in there is decorated"
+    ):
+        load([BUILT_IN, "module_with_tool", "./plain_module.py"])
+
+
+@pytest.mark.usefixtures("importing")
+def test_only_the_module_that_cannot_be_imported_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "good_module.py", TOOL.format("say"))
+    write(tmp_path, "bad_module.py", "1 / 0")
+    with pytest.raises(ConfigurationError, match=r"^Importing bad_module failed:"):
+        load(["good_module", "bad_module"])
+
+
+@pytest.mark.usefixtures("importing")
+def test_an_odd_queue_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "good_module.py", TOOL.format("say"))
+    with pytest.raises(ConfigurationError, match=r"^--queue: 'a b' is not the name of a queue; use"):
+        load(["good_module"], "a b")
 
 
 def test_the_newest_migration_is_known_without_looking():

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -361,6 +362,9 @@ def plain() -> None:
 
 REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (undocumented, {}, "needs a docstring"),
+    (fine, {"retries": -1}, "retries=-1 cannot be; write how often .* 0 for never"),
+    (fine, {"queue": "a b c/.."}, "'a b c/..' is not the name of a queue; use 1 to 128 of"),
+    (fine, {"queue": ""}, "'' is not the name of a queue"),
     (unannotated, {}, r"'name' needs an annotation, for example `name: str`"),
     (variadic, {}, r"\*names has no schema"),
     (open_ended, {}, r"\*\*?arguments has no schema"),
@@ -437,6 +441,18 @@ async def asking_prompt(answer: Annotated[Confirm, AskFirst("?")]) -> str:
 def test_a_prompt_cannot_ask_first() -> None:
     with pytest.raises(DeclarationError, match="only tools can use AskFirst"):
         prompt()(asking_prompt)
+
+
+@pytest.mark.parametrize("declare", [prompt, partial(resource, "note://{id}")])
+def test_an_odd_queue_of_a_prompt_or_resource_is_refused(declare: Any) -> None:
+    async def read(id: str) -> str:  # noqa: A002
+        """."""
+        return ""
+
+    with pytest.raises(DeclarationError, match="read: 'a/b' is not the name of a queue"):
+        declare(queue="a/b")(read)
+    with pytest.raises(DeclarationError, match="read: title: Input should be a valid string"):
+        declare(title=3)(read)
 
 
 def test_completions_are_for_arguments_that_exist() -> None:
