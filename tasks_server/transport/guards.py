@@ -2,7 +2,7 @@
 
 A web page must not reach a local server through the visitor's browser: the Host must be a name this server
 goes by, the Origin of a browser request one it trusts (basic/transports/streamable-http, "Security &
-Endpoint").
+Endpoint"). A browser shows a page what came from here only if that is said beside every answer (CORS).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,13 +26,26 @@ class BodyTooLarge(Exception):
     """The request body is larger than the operator allows."""
 
 
+class TrustedOrigins:
+    """The origins whose pages may use this server: the operator's, and those of this machine."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._named = frozenset(origin.lower().rstrip("/") for origin in settings.allowed_origins)
+
+    def include(self, origin: str) -> bool:
+        origin = origin.lower()
+        if ANY in self._named or origin in self._named:
+            return True
+        return origin.startswith(("http://", "https://")) and _hostname(origin) in LOOPBACK_HOSTS
+
+
 class OriginGuard:
     """ASGI middleware: answers 403 to requests under a foreign Host or from a foreign Origin."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
-        self._origins = frozenset(origin.lower().rstrip("/") for origin in settings.allowed_origins)
+        self._origins = TrustedOrigins(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (reason := self._objection(Headers(scope=scope))) is not None:
@@ -44,7 +58,7 @@ class OriginGuard:
         if not self._is_own_host(host.lower()):
             return f"Host {host!r} is not accepted; the operator can add it to TASKS_ALLOWED_HOSTS.\n"
         origin = headers.get("origin")
-        if origin is not None and not self._is_trusted_origin(origin.lower()):
+        if origin is not None and not self._origins.include(origin):
             return f"Origin {origin!r} is not accepted; the operator can add it to TASKS_ALLOWED_ORIGINS.\n"
         return None
 
@@ -54,10 +68,26 @@ class OriginGuard:
         name = _hostname(f"//{host}")
         return name in LOOPBACK_HOSTS or name in self._hosts
 
-    def _is_trusted_origin(self, origin: str) -> bool:
-        if ANY in self._origins or origin in self._origins:
-            return True
-        return origin.startswith(("http://", "https://")) and _hostname(origin) in LOOPBACK_HOSTS
+
+class CrossOrigin(CORSMiddleware):
+    """ASGI middleware: lets pages of trusted origins send what the protocol wants, and read the answers.
+
+    All request headers are allowed, because tools make up names of theirs (`Mcp-Param-*`); who may send them at
+    all, the origin decides. Nobody is logged in here, so no cookies are asked for.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        super().__init__(
+            app,
+            allow_methods=("GET", "HEAD", "POST"),
+            allow_headers=(ANY,),
+            allow_private_network=True,
+            expose_headers=("Accept-Ranges", "Content-Disposition", "Content-Range", "ETag"),
+        )
+        self._origins = TrustedOrigins(settings)
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        return self._origins.include(origin)
 
 
 def caller_of(request: Request) -> str:

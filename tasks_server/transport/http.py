@@ -33,13 +33,28 @@ from tasks_server.protocol.jsonrpc import encode_error
 from tasks_server.protocol.parts import Parts
 from tasks_server.protocol.router import Accepted, Final, Router, Streamed
 from tasks_server.protocol.v2026_07_28.dialect import DIALECT
+from tasks_server.protocol.v2026_07_28.results import SERVER_INFO
 from tasks_server.settings import Settings
 from tasks_server.transport.downloads import ArtifactDownload
-from tasks_server.transport.guards import BodyTooLarge, OriginGuard, accepts, caller_of, read_body
+from tasks_server.transport.guards import (
+    BodyTooLarge,
+    CrossOrigin,
+    OriginGuard,
+    accepts,
+    caller_of,
+    read_body,
+)
 from tasks_server.transport.sse import answering
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
+
+WELCOME: Mapping[str, Any] = {
+    "name": SERVER_INFO["name"],
+    "version": SERVER_INFO["version"],
+    "description": "A server of the Model Context Protocol. Give its endpoint to an MCP client.",
+    "endpoint": "/mcp",
+}
 
 STATUS_OF_ERROR: Mapping[int | None, int] = {
     PARSE_ERROR: 400,
@@ -106,8 +121,11 @@ def create_http_app(
     are only told. `app.state.mcp` is the McpEndpoint.
     """
     endpoint = McpEndpoint(Router(parts, [DIALECT]), settings.max_request_bytes)
-    guard = Middleware(OriginGuard, settings=settings)
+    guards = [Middleware(OriginGuard, settings=settings), Middleware(CrossOrigin, settings=settings)]
     download = ArtifactDownload(parts.artifacts)
+
+    async def welcome(request: Request) -> Response:
+        return _plain_json(WELCOME)
 
     async def alive(request: Request) -> Response:
         return _plain_json({"status": "ok"})
@@ -119,8 +137,9 @@ def create_http_app(
 
     app = Starlette(
         routes=[
-            Route("/mcp", endpoint, middleware=[guard]),
-            Route("/artifacts/{task_id}/{name:path}", download.download, methods=["GET"], middleware=[guard]),
+            Route("/", welcome, methods=["GET"]),
+            Route("/mcp", endpoint, middleware=guards),
+            Route("/artifacts/{task_id}/{name:path}", download.download, methods=["GET"], middleware=guards),
             Route("/healthz", alive, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
         ],
