@@ -1,4 +1,4 @@
-"""The composition root: the only file that wires everything."""
+"""The server's composition root: the only file that wires all its parts."""
 
 from __future__ import annotations
 
