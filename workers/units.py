@@ -1,4 +1,4 @@
-"""Durations and sizes as authors write them: "30m", "24h", timedelta, "1GiB"."""
+"""Durations and sizes as authors write them ("30m", "24h", timedelta, "1GiB"), sizes and counts as people read them."""
 
 from __future__ import annotations
 
@@ -55,3 +55,8 @@ def size_in_words(size: int) -> str:
         if size >= _BYTES[unit]:
             return f"{size / _BYTES[unit]:.4g} {unit}"
     return f"{size} B"
+
+
+def count_of(number: int, noun: str) -> str:
+    """(1, "row") → "1 row"; (2000, "row") → "2,000 rows"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from workers.units import milliseconds, size_in_bytes, size_in_words
+from workers.units import count_of, milliseconds, size_in_bytes, size_in_words
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,10 @@ def test_sizes_are_read_as_people_write_them(written: str | int | None, meant: i
 def test_a_size_that_cannot_be_read_is_refused(written: str | int) -> None:
     with pytest.raises(ValueError, match=r"not a (positive )?size"):
         size_in_bytes(written)
+
+
+def test_a_count_is_told_with_its_noun() -> None:
+    assert [count_of(number, "row") for number in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
 
 
 def test_a_size_is_told_in_its_largest_unit() -> None:

@@ -13,6 +13,7 @@ from workers.tools.datasets.limits import in_words
 from workers.tools.datasets.loaded import Loaded, RejectedRow, RejectedRows
 from workers.tools.datasets.refusal import DatasetRefused
 from workers.tools.datasets.text import unify_newlines
+from workers.units import count_of
 
 EXAMPLES = 5
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -37,7 +38,9 @@ def load_delimited(engine: Engine, path: Path, delimiter: str | None, on_percent
         loaded = Loaded(rejected=_rejected(engine))
         if dialect.preamble:
             loaded.notes.append(
-                f"The first {dialect.preamble} lines were skipped: they stand above the table."
+                "The first line was skipped: it stands above the table."
+                if dialect.preamble == 1
+                else f"The first {dialect.preamble} lines were skipped: they stand above the table."
             )
         if note:
             loaded.notes.append(note)
@@ -49,7 +52,10 @@ def load_delimited(engine: Engine, path: Path, delimiter: str | None, on_percent
             "its quotation marks are closed."
         )
     reason = str(failure).splitlines()[0].removeprefix("Invalid Input Error: ")
-    raise DatasetRefused(f"The file cannot be read as delimited text: {reason}")
+    raise DatasetRefused(
+        f"The file cannot be read as delimited text: {reason.rstrip('.')}. Check what separates the "
+        "fields and that quotation marks are closed, or write it again."
+    )
 
 
 def _attempts(
@@ -111,6 +117,7 @@ def _check_anything_was_read(engine: Engine, loaded: Loaded) -> None:
         return
     example = loaded.rejected.examples[0]
     raise DatasetRefused(
-        f"None of the {loaded.rejected.count:,} rows could be read. Line {example.line}: {example.reason.rstrip('.')}. "
+        f"None of {count_of(loaded.rejected.count, 'row')} could be read. Line {example.line}: "
+        f"{example.reason.rstrip('.')}. "
         "Check that the header has as many fields as the rows, and what separates the fields."
     )

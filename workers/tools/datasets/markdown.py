@@ -8,6 +8,7 @@ from typing import Any
 
 from workers.tools.datasets.loaded import RejectedRows
 from workers.tools.datasets.report import ColumnProfile, ProfileSummary, QueryResult
+from workers.units import count_of
 
 MAX_CELL = 80
 MAX_COLUMNS = 60
@@ -18,7 +19,8 @@ def profile_markdown(summary: ProfileSummary, columns: Sequence[ColumnProfile]) 
     """A line per column."""
     about = " ≈ marks estimates." if summary.estimated else ""
     lines = [
-        f"**{_cell(summary.source)}** ({summary.format}): {summary.rows:,} rows, {summary.columns:,} columns.{about}",
+        f"**{_cell(summary.source)}** ({summary.format}): {count_of(summary.rows, 'row')}, "
+        f"{count_of(summary.columns, 'column')}.{about}",
         *_remarks(summary.notes, summary.rejected_rows),
         "",
         *_table(
@@ -27,7 +29,7 @@ def profile_markdown(summary: ProfileSummary, columns: Sequence[ColumnProfile]) 
         ),
     ]
     if len(columns) > MAX_COLUMNS:
-        lines.append(f"\n… and {len(columns) - MAX_COLUMNS:,} more columns, which are in the JSON file.")
+        lines.append(f"\n… and {count_of(len(columns) - MAX_COLUMNS, 'more column')}; the JSON file has all.")
     return "\n".join(lines)
 
 
@@ -35,8 +37,8 @@ def query_markdown(result: QueryResult) -> str:
     """The first rows as a table."""
     shown = result.columns[:MAX_RESULT_COLUMNS]
     lines = [
-        f"{result.row_count:,} {'row' if result.row_count == 1 else 'rows'}, {len(result.columns):,} "
-        f"{'column' if len(result.columns) == 1 else 'columns'}; all of it is in {result.file.name}.",
+        f"{count_of(result.row_count, 'row')}, {count_of(len(result.columns), 'column')}; all of it is in "
+        f"{result.file.name}.",
         *_remarks(result.notes, result.rejected_rows),
         "",
         *_table(
@@ -45,7 +47,7 @@ def query_markdown(result: QueryResult) -> str:
         ),
     ]
     if result.truncated:
-        lines.append(f"\nThe first {len(result.rows):,} of {result.row_count:,} rows are shown.")
+        lines.append(f"\nShown: the first {len(result.rows):,} of {count_of(result.row_count, 'row')}.")
     if len(result.columns) > len(shown):
         lines.append(f"\nThe first {len(shown)} of {len(result.columns):,} columns are shown.")
     return "\n".join(lines)

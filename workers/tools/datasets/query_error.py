@@ -26,7 +26,7 @@ def explained(error: duckdb.Error, dataset: Dataset) -> QueryRefused:
         )
     if isinstance(error, duckdb.TransactionException):
         return QueryRefused("A query cannot change anything; only a SELECT is accepted.")
-    message = _message(error, dataset)
+    message = _about_tables(_message(error, dataset), dataset)
     if isinstance(error, _ABOUT_NAMES):
         message += f"\n\n{_columns(dataset)}"
     return QueryRefused(message)
@@ -36,6 +36,16 @@ def _message(error: duckdb.Error, dataset: Dataset) -> str:
     """DuckDB's own words without directories of ours."""
     text = str(error).replace(str(dataset.engine.scratch), "…")
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"
+
+
+def _about_tables(message: str, dataset: Dataset) -> str:
+    """For a missing table DuckDB also proposes tables of its own, which nobody meant."""
+    proposed = re.search(r'\nDid you mean "([^"]+)"\?', message)
+    tables = dataset.loaded.tables
+    if proposed is None or not message.startswith("Catalog Error: Table with name") or proposed[1] in tables:
+        return message
+    instead = f'\nDid you mean "{tables[0]}"?' if len(tables) == 1 else ""
+    return message.replace(proposed[0], instead)
 
 
 def _tables(dataset: Dataset) -> str:

@@ -13,6 +13,7 @@ from workers.tools.datasets.refusal import DatasetRefused
 from workers.tools.sources import LocalSource
 
 HEAD_BYTES = 64 * 1024
+HOLDS_NOTHING = "Write or download it again, and send a table with a header and rows."
 ACCEPTED = "CSV, TSV, JSON, JSON Lines (each also gzipped), Parquet and XLSX"
 
 
@@ -73,7 +74,7 @@ def recognise(source: LocalSource) -> Recognised:
     with source.path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
-        raise DatasetRefused(f"{source.name} is empty (0 bytes).")
+        raise DatasetRefused(f"{source.name} is empty (0 bytes). {HOLDS_NOTHING}")
     if head.startswith(b"\x1f\x8b"):
         return Recognised(_text_format(source, _gunzipped_head(source)), gzipped=True)
     if head.startswith((b"PAR1", b"PARE")):
@@ -90,7 +91,7 @@ def _text_format(source: LocalSource, head: bytes) -> Format:
         if head.startswith(magic):
             raise DatasetRefused(f"{source.name} is {kind}. Supported are {ACCEPTED}.")
     if not head.strip(b"\0 \t\r\n"):
-        raise DatasetRefused(f"{source.name} is empty: it holds nothing but blanks.")
+        raise DatasetRefused(f"{source.name} is empty: it holds nothing but blanks. {HOLDS_NOTHING}")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
         raise DatasetRefused(
@@ -99,7 +100,9 @@ def _text_format(source: LocalSource, head: bytes) -> Format:
         )
     declared = _declared(source)
     if declared in (".parquet", ".xlsx", ".xlsm"):
-        raise DatasetRefused(f"{source.name} is damaged: its content is not that of a {declared[1:]} file.")
+        raise DatasetRefused(
+            f"{source.name} is damaged: its content is not that of a {declared[1:]} file. Save or download it again."
+        )
     known = _BY_SUFFIX.get(declared) or _BY_MEDIA_TYPE.get(source.media_type or "")
     return known or (Format.JSON if text.startswith((b"{", b"[")) else Format.CSV)
 
@@ -114,11 +117,13 @@ def _gunzipped_head(source: LocalSource) -> bytes:
         with gzip.open(source.path) as file:
             head = file.read(HEAD_BYTES)
     except (OSError, EOFError, zlib.error) as error:
-        raise DatasetRefused(f"{source.name} is damaged: it cannot be decompressed ({error}).") from error
+        raise DatasetRefused(
+            f"{source.name} is damaged: it cannot be decompressed ({error}). Write or download it again."
+        ) from error
     if head.startswith((b"PAR1", b"PK\x03\x04")):
         raise DatasetRefused(f"{source.name} is a gzipped Parquet or XLSX file. Send it without gzip.")
     if not head:
-        raise DatasetRefused(f"{source.name} is empty: nothing is left after decompression.")
+        raise DatasetRefused(f"{source.name} is empty: nothing is left after decompression. {HOLDS_NOTHING}")
     return head
 
 

@@ -15,6 +15,7 @@ from workers.tools.datasets.loaded import Loaded, RejectedRow, RejectedRows
 from workers.tools.datasets.refusal import DatasetRefused
 
 EXAMPLES = 5
+REPAIR = "Repair it there, or write or download it again: an array of objects, or an object a line."
 
 
 def load_json(engine: Engine, path: Path, on_percent: OnPercent) -> Loaded:
@@ -26,7 +27,7 @@ def load_json(engine: Engine, path: Path, on_percent: OnPercent) -> Loaded:
         _read(engine, path, on_percent)
     except duckdb.InvalidInputException as error:
         if not _looks_like_lines(path):
-            raise DatasetRefused(f"The JSON is not valid: {_reason(error)}") from error
+            raise DatasetRefused(f"The JSON is not valid: {_reason(error)} {REPAIR}") from error
         return _load_valid_lines(engine, path, on_percent, error)
     return Loaded()
 
@@ -36,11 +37,11 @@ def _load_valid_lines(engine: Engine, path: Path, on_percent: OnPercent, first: 
     with copy.open("wb") as target:
         rejected = _copy_valid(path, target.write)
     if not copy.stat().st_size:
-        raise DatasetRefused(f"No line of the file is valid JSON: {_reason(first)}") from first
+        raise DatasetRefused(f"No line of the file is valid JSON: {_reason(first)} {REPAIR}") from first
     try:
         _read(engine, copy, on_percent)
     except duckdb.InvalidInputException as error:
-        raise DatasetRefused(f"The JSON cannot be read as a table: {_reason(error)}") from error
+        raise DatasetRefused(f"The JSON cannot be read as a table: {_reason(error)} {REPAIR}") from error
     return Loaded(rejected=rejected if rejected.count else None)
 
 
@@ -94,4 +95,4 @@ def _copy_valid(path: Path, write: Callable[[bytes], object]) -> RejectedRows:
 def _reason(error: duckdb.Error) -> str:
     """DuckDB's first line, without the name of a file that is ours."""
     text = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
-    return re.sub(r" in file \"[^\"]*\",?", "", text)
+    return re.sub(r" in file \"[^\"]*\",?", "", text).strip().rstrip(".") + "."

@@ -16,6 +16,7 @@ from charset_normalizer import CharsetMatch, from_bytes
 from workers.tools.datasets.limits import Limits, in_words
 from workers.tools.datasets.refusal import DatasetRefused
 from workers.tools.sources import LocalSource
+from workers.units import count_of
 
 CHUNK_BYTES = 1024 * 1024
 SAMPLE_BYTES = 64 * 1024
@@ -67,7 +68,10 @@ def plain_text(
     path = scratch / "text.txt"
     replaced = _rewrite(_chunks(source, gzipped), found, path, limits)
     if replaced:
-        notes.append(f"{replaced:,} characters are not valid {found} and became \N{REPLACEMENT CHARACTER}.")
+        are = "is" if replaced == 1 else "are"
+        notes.append(
+            f"{count_of(replaced, 'character')} {are} not valid {found} and became \N{REPLACEMENT CHARACTER}."
+        )
     return PlainText(path, notes)
 
 

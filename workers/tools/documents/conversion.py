@@ -14,6 +14,7 @@ from workers.tools.documents.parts import Document, DocumentRefused, Part, parsi
 from workers.tools.documents.selection import in_words, select
 from workers.tools.documents.writer import MarkdownWriter
 from workers.tools.sources import LocalSource
+from workers.units import count_of
 
 FIRST_PAGES = 50
 MAX_NOTES = 20
@@ -128,7 +129,7 @@ def _ask_how_many(ctx: SyncTaskContext, name: str, count: int, unit: str) -> int
         },
         "required": ["convert"],
     }
-    message = f"{name} has {count:,} {unit}s. Convert all of them, only the first ones, or nothing?"
+    message = f"{name} has {count_of(count, unit)}. Convert all of them, only the first ones, or nothing?"
     try:
         answer = ctx.ask(message, form, key="how-many")
         if answer["convert"] == "none":

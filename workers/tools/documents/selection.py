@@ -24,8 +24,11 @@ def select(pages: str, count: int, unit: str) -> list[int]:
             )
         first = int(match[1] or 1)
         last = int(match[3] or count) if match[2] else first
+        if last < first and match[1] and match[3]:
+            raise ToolError(f"pages: {part.strip()!r} runs backwards; write {last}-{first}.")
         if first < 1 or first > count or last < first:
-            raise ToolError(f"pages: {part.strip()!r} does not fit; the document has {unit}s 1 to {count}.")
+            has = f"only one {unit}" if count == 1 else f"{unit}s 1 to {count}"
+            raise ToolError(f"pages: {part.strip()!r} does not fit; the document has {has}.")
         chosen.update(range(first, min(last, count) + 1))
     return sorted(chosen)
 

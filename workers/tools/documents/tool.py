@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from tasks_server.settings import Settings
 from workers import Artifact, Reply, SyncTaskContext, tool
 from workers.tools.sources import SourcePolicy, open_source
+from workers.units import count_of
 
 
 class Heading(BaseModel):
@@ -124,12 +125,12 @@ def convert_document(
 def _summary(converted: Converted, name: str) -> str:
     """What a model reads that does not look at structured content."""
     pages = (
-        f"{converted.pages:,} of {converted.total_pages:,} {converted.unit}s, "
+        f"{converted.pages:,} of {count_of(converted.total_pages, converted.unit)}, "
         if converted.unit != "part"
         else ""
     )
     lines = [
-        f"Converted {name} ({converted.format}): {pages}{converted.words:,} words. The whole Markdown is the "
+        f"Converted {name} ({converted.format}): {pages}{count_of(converted.words, 'word')}. The whole Markdown is the "
         f"resource {converted.markdown.uri}.",
         *(f"Note: {warning}" for warning in converted.warnings),
         "All of it:" if converted.characters <= len(converted.preview) else "It begins:",

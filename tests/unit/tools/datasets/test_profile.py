@@ -230,3 +230,9 @@ def test_markdown_tells_the_figures_and_the_doubts(opened: Open) -> None:
         "| id | BIGINT | 0 | 3 | 1 | 2 | 4 | 2.33333 |  |",
         "| city | VARCHAR | 0 | 2 | Rome |  | a\\|b |  | Rome (66.7%) |",
     ]
+
+
+def test_one_row_of_one_column_is_told_in_the_singular(opened: Open) -> None:
+    with opened("city\nRome\n") as dataset:
+        summary, columns = profile(dataset, lambda index, count, name: None)
+    assert profile_markdown(summary, columns).startswith("**data.csv** (csv): 1 row, 1 column.\n")

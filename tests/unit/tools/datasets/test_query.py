@@ -150,6 +150,10 @@ def test_columns_of_one_name_are_told_apart(opened: Open) -> None:
             ['Candidate bindings: "city"', 'Columns of data: "city" VARCHAR, "amount" DOUBLE.'],
         ),
         ("SELECT * FROM dat", ['Did you mean "data"?', "Columns of data:"]),
+        (
+            "SELECT * FROM nope",
+            ['Table with name nope does not exist!\nDid you mean "data"?\n\nColumns of data:'],
+        ),
         ("SELECT summ(amount) FROM data", ['Did you mean "sum"?']),
         ("SELECT FROM data WHERE", ["Parser Error", "LINE 1"]),
         ("SELECT CAST(city AS INTEGER) FROM data", ["Could not convert string 'Rome' to INT32"]),

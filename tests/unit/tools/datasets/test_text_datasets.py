@@ -119,7 +119,7 @@ def test_an_encoding_that_is_none_is_refused(opened: Open, encoding: str) -> Non
 def test_a_few_damaged_bytes_leave_the_rest_readable(opened: Open) -> None:
     with opened("a,b\n1,café\n2,x?y\n".encode().replace(b"?", b"\xff")) as dataset:
         assert contents(dataset) == [(1, "café"), (2, "x\N{REPLACEMENT CHARACTER}y")]
-        assert "1 characters are not valid utf-8" in dataset.loaded.notes[0]
+        assert "1 character is not valid utf-8" in dataset.loaded.notes[0]
 
 
 def test_gzip_is_unpacked(opened: Open) -> None:
@@ -156,19 +156,19 @@ def test_records_with_few_keys_in_common_still_have_columns(opened: Open) -> Non
 @pytest.mark.parametrize(
     ("content", "name", "says"),
     [
-        (b"", "a.csv", "is empty"),
-        (b" \n\r\n", "a.csv", "is empty"),
-        (gzip.compress(b""), "a.csv.gz", "nothing is left after decompression"),
-        (gzip.compress(b"a,b\n1,2\n")[:-12], "a.csv.gz", "cannot be decompressed"),
+        (b"", "a.csv", "is empty (0 bytes). Write or download it again"),
+        (b" \n\r\n", "a.csv", "holds nothing but blanks. Write or download it again"),
+        (gzip.compress(b"", mtime=0), "a.csv.gz", "nothing is left after decompression"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0)[:-12], "a.csv.gz", "cannot be decompressed"),
         (b"%PDF-1.7 ...", "a.csv", "is a PDF document"),
         (b"SQLite format 3\0...", "a.db", "is an SQLite database"),
         (b"<!DOCTYPE html><html>", "a.csv", "is a web page"),
         (random.Random(1).randbytes(5_000), "a.csv", "is not text"),
         (b"hello", "a.json", "not valid"),
-        (b'[{"a":1},{"a":2', "a.json", "unexpected end of data"),
+        (b'[{"a":1},{"a":2', "a.json", "unexpected end of data. Repair it there, or write"),
         (b'{"a":' * 500 + b"1" + b"}" * 500, "a.json", "recursion depth"),
         (b"not a parquet file", "a.parquet", "is damaged: its content is not that of a parquet file"),
-        (b"name,amount\n1,a,2\n2,b,3\n", "a.csv", "None of the 2 rows could be read"),
+        (b"name,amount\n1,a,2\n2,b,3\n", "a.csv", "None of 2 rows could be read"),
         (b"a,b\n1," + b"x" * 9_000_000 + b"\n2,y\n", "a.csv", "a line of more than 8 MiB"),
         (
             ",".join(f"c{i}" for i in range(2_001)).encode() + b"\n",

@@ -68,6 +68,8 @@ def convert(room: Path) -> Convert:
         definition: ToolDefinition = getattr(convert_document, ATTRIBUTE)
         port = port or RecordingPort()
         work = Work(Method.CALL_TOOL, "convert_document", {"source": source, **arguments}, "task", 1)
-        return Outcome(await reported(definition, call_here(definition, work, Surroundings(port))), port)
+        return Outcome(
+            await reported(definition, work, call_here(definition, work, Surroundings(port))), port
+        )
 
     return run

@@ -34,6 +34,21 @@ def test_a_selection_that_makes_no_sense_is_refused(pages: str) -> None:
         select(pages, 9, "page")
 
 
+@pytest.mark.parametrize(
+    ("pages", "count", "said"),
+    [
+        ("1,5-2", 40, "pages: '5-2' runs backwards; write 2-5."),
+        ("50-", 40, "pages: '50-' does not fit; the document has pages 1 to 40."),
+        ("50-60", 40, "pages: '50-60' does not fit; the document has pages 1 to 40."),
+        ("2", 1, "pages: '2' does not fit; the document has only one page."),
+    ],
+)
+def test_a_selection_that_does_not_fit_says_why(pages: str, count: int, said: str) -> None:
+    with pytest.raises(ToolError) as raised:
+        select(pages, count, "page")
+    assert str(raised.value) == said
+
+
 def test_numbers_are_told_as_ranges() -> None:
     assert in_words([1, 2, 3, 5, 8, 9]) == "1-3, 5, 8-9"
 
@@ -43,6 +58,12 @@ async def test_only_the_chosen_pages_are_converted(room: Path, convert: Convert)
     done = await convert("report.pdf", pages="2,4")
     assert [heading["text"] for heading in done.converted["headings"]] == ["Chapter 2", "Chapter 4"]
     assert (done.converted["pages"], done.converted["total_pages"]) == (2, 4)
+
+
+async def test_one_page_of_one_word_is_told_in_the_singular(room: Path, convert: Convert) -> None:
+    samples.drawn_pdf(room / "one.pdf", [(72, 700, "Word")])
+    done = await convert("one.pdf")
+    assert done.text.startswith("Converted one.pdf (pdf): 1 of 1 page, 1 word. The")
 
 
 async def test_pages_of_a_document_without_pages_are_refused(room: Path, convert: Convert) -> None:

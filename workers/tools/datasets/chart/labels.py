@@ -66,11 +66,6 @@ def percent(share: float) -> str:
     return f"{hundred:.1f}%" if 0 < hundred < 10 or 99 < hundred < 100 else f"{hundred:.0f}%"
 
 
-def count_of(number: int, noun: str) -> str:
-    """(1, "row") → "1 row"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _three_digits(value: float) -> str:
     decimals = max(0, 2 - math.floor(math.log10(abs(value))))
     text = f"{value:.{decimals}f}"

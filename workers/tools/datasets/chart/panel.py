@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workers.tools.datasets.chart.canvas import Canvas, Color
-from workers.tools.datasets.chart.labels import count_of, percent, short_number, short_time, short_value
+from workers.tools.datasets.chart.labels import percent, short_number, short_time, short_value
 from workers.tools.datasets.report import Bin, ColumnProfile, Histogram, TopValue
+from workers.units import count_of
 
 WIDTH = 352
 HEIGHT = 214

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from PIL import Image
 
 from workers.tools.datasets.chart.canvas import Canvas, Color
-from workers.tools.datasets.chart.labels import count_of
 from workers.tools.datasets.chart.panel import HEIGHT, INK, MUTED, WIDTH, draw_panel
 from workers.tools.datasets.report import ColumnProfile, ProfileSummary
+from workers.units import count_of
 
 PAPER: Color = (244, 246, 249)
 MARGIN = 24
