@@ -64,7 +64,7 @@ clean:
 $(INSTALLED): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.14 was found; name one with PYTHON=…" >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	@echo "Installing into $(VENV); the first time takes about a minute …"
+	@echo "Installing into $(VENV); the first time takes a minute or two …"
 	@$(BIN)/python -m pip install --quiet --quiet --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
