@@ -10,6 +10,8 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from workers.tools.datasets.names import distinct_names
+
 Cell = int | float | str | bool | dt.time | dt.date | dt.datetime | dt.timedelta
 Batch = list[list[Cell]]
 
@@ -60,7 +62,7 @@ def find_columns(header: Header, batches: Iterable[Batch]) -> list[Column]:
         for seen, cells in zip(kinds, zip(*batch, strict=True), strict=True):
             seen.add(cells)
     used = [index for index, name in enumerate(header.names) if name or kinds[index].types]
-    names = _distinct([header.names[index] or f"column{index}" for index in used])
+    names = distinct_names(header.names[index] or f"column{index}" for index in used)
     return [Column(name, index, *_type_of(kinds[index])) for name, index in zip(names, used, strict=True)]
 
 
@@ -123,16 +125,3 @@ def _text(cell: Cell) -> str | None:
     if isinstance(cell, float) and _is_whole(cell):
         return str(int(cell))
     return str(cell) or None
-
-
-def _distinct(names: list[str]) -> list[str]:
-    taken: set[str] = set()
-    result: list[str] = []
-    for name in names:
-        candidate, number = name, 0
-        while candidate.casefold() in taken:
-            number += 1
-            candidate = f"{name}_{number}"
-        taken.add(candidate.casefold())
-        result.append(candidate)
-    return result

@@ -16,6 +16,7 @@ import orjson
 
 from workers.tools.datasets.engine import Engine, OnPercent, literal, out_of_memory, quoted
 from workers.tools.datasets.load import Dataset
+from workers.tools.datasets.names import distinct_names
 from workers.tools.datasets.query_error import explained
 from workers.tools.datasets.report import ResultColumn
 from workers.tools.datasets.statement import one_select
@@ -70,7 +71,7 @@ def run_query(
 
 def _write(engine: Engine, select: str, path: Path) -> list[ResultColumn]:
     relation = engine.connection.sql(select)
-    names = _distinct([str(name) for name in relation.columns])
+    names = distinct_names(str(name) or "column" for name in relation.columns)
     columns = [
         ResultColumn(name=name, type=str(kind)) for name, kind in zip(names, relation.types, strict=True)
     ]
@@ -126,17 +127,3 @@ def _as_csv(engine: Engine, source: str, columns: list[ResultColumn]) -> Path:
     )
     engine.rows(f"COPY (SELECT {written} FROM {source}) TO {literal(str(path))} (FORMAT csv, HEADER)")  # noqa: S608
     return path
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """A file's columns need different names: a, a → a, a_1."""
-    taken: set[str] = set()
-    result: list[str] = []
-    for name in names:
-        candidate, number = name or "column", 0
-        while candidate.casefold() in taken:
-            number += 1
-            candidate = f"{name}_{number}"
-        taken.add(candidate.casefold())
-        result.append(candidate)
-    return result

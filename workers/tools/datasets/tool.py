@@ -80,7 +80,7 @@ def profile_dataset(
     from workers.tools.datasets.profile import profile
 
     with (
-        open_source(source, SourcePolicy.from_settings(Settings())) as local,
+        open_source(source, SourcePolicy.from_settings(Settings.read())) as local,
         open_dataset(
             local,
             Reading(sheet=sheet, encoding=encoding),
@@ -107,7 +107,9 @@ def profile_dataset(
     found = DatasetProfile(
         **_noted(summary).model_dump(), column_profiles=_brief(columns), chart=chart, profile=stored
     )
-    return Reply(found, profile_markdown(summary, columns), _image(as_png(inline, reduce=2)), chart, stored)
+    return Reply(
+        found, profile_markdown(summary, columns), _image(as_png(inline, as_laid_out=True)), chart, stored
+    )
 
 
 @tool(
@@ -138,7 +140,7 @@ def query_dataset(
     from workers.tools.datasets.query import run_query
 
     with (
-        open_source(source, SourcePolicy.from_settings(Settings())) as local,
+        open_source(source, SourcePolicy.from_settings(Settings.read())) as local,
         open_dataset(
             local,
             Reading(sheet=sheet, encoding=encoding, every_sheet=True),

@@ -100,7 +100,7 @@ def convert_document(
         base_url=source if source.lower().startswith("https:") else None,
     )
     with (
-        open_source(source, SourcePolicy.from_settings(Settings())) as local,
+        open_source(source, SourcePolicy.from_settings(Settings.read())) as local,
         tempfile.TemporaryDirectory() as work,
     ):
         out = Path(work) / "document.md"

@@ -120,9 +120,9 @@ def test_a_sheet_shows_every_kind_of_column(opened: Open, tmp_path: Path) -> Non
     assert image.width > 4 * WIDTH * SCALE
     assert image.height > 4 * HEIGHT * SCALE
     assert {NUMBER, TIME, MISSING} <= colors_of(image)
-    with Image.open(io.BytesIO(as_png(image, reduce=2))) as small:
+    with Image.open(io.BytesIO(as_png(image, as_laid_out=True))) as small:
         assert small.format == "PNG"
-        assert small.size == (image.width // 2, image.height // 2)
+        assert small.size == (image.width // SCALE, image.height // SCALE)
 
 
 def test_bars_are_as_high_as_their_counts() -> None:
@@ -160,4 +160,4 @@ def test_of_many_columns_the_first_are_drawn() -> None:
     some, more = draw_sheet(summary, columns, 24), draw_sheet(summary, columns, 100)
     assert some.width == more.width
     assert some.height < more.height < 30 * HEIGHT * SCALE
-    assert len(as_png(some, reduce=2)) < 500_000
+    assert len(as_png(some, as_laid_out=True)) < 500_000

@@ -155,3 +155,11 @@ async def test_an_oversized_file_is_refused_before_it_is_read(
 async def test_a_document_without_text_is_refused(room: Path, convert: Convert) -> None:
     (room / "a.html").write_text("<html><body><script>x</script></body></html>")
     assert "contains no text" in (await convert("a.html")).error
+
+
+async def test_a_setting_that_cannot_be_read_is_named(
+    room: Path, convert: Convert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (room / "a.txt").write_text("text")
+    monkeypatch.setenv("TASKS_MAX_SOURCE_BYTES", "many")
+    assert (await convert("a.txt")).error.startswith("TASKS_MAX_SOURCE_BYTES: ")

@@ -26,7 +26,7 @@ SCALE = 2
 
 
 def draw_sheet(summary: ProfileSummary, columns: Sequence[ColumnProfile], limit: int) -> Image.Image:
-    """A panel for each of the first `limit` columns, at twice the resolution it is laid out for."""
+    """A panel for each of the first `limit` columns, at SCALE times the resolution it is laid out for."""
     shown = columns[:limit]
     across = min(MAX_ACROSS, max(2, math.ceil(math.sqrt(len(shown)))))
     down = math.ceil(len(shown) / across)
@@ -41,10 +41,10 @@ def draw_sheet(summary: ProfileSummary, columns: Sequence[ColumnProfile], limit:
     return canvas.image
 
 
-def as_png(image: Image.Image, reduce: int = 1) -> bytes:
-    """The image's file, at 1/reduce of its width and height."""
+def as_png(image: Image.Image, *, as_laid_out: bool = False) -> bytes:
+    """The image's file; as_laid_out: without the higher resolution it was drawn at."""
     target = io.BytesIO()
-    (image.reduce(reduce) if reduce > 1 else image).save(target, "PNG", optimize=True)
+    (image.reduce(SCALE) if as_laid_out else image).save(target, "PNG", optimize=True)
     return target.getvalue()
 
 
