@@ -107,7 +107,7 @@ def test_formats_far_away_are_no_values(opened: Open, tmp_path: Path) -> None:
         sheet.write_column(0, 0, ["a", "x"])
         sheet.write_blank(1_048_575, 16_383, None, book.add_format({"bold": True}))
     with opened(path) as dataset:
-        assert contents(dataset) == [] or contents(dataset) == [("x",)]
+        assert contents(dataset) == [("x",)]
 
 
 def test_a_workbook_bomb_is_refused(opened: Open, workbook: Path) -> None:
