@@ -165,7 +165,8 @@ async def test_answers_to_a_finished_task_change_nothing(record: Record):
     ended = await finish(record.worker(), task)
     assert ended.input_requests == ()
     assert await record.service.answer(OWNER, task.id, {"name": accept("Ada")}) == ended
-    assert all(row["response"] is None for row in await record.rows("input_request", task.id))
+    rows = await record.rows("input_request", task.id)
+    assert [row["response"] for row in rows] == [None, None]
 
 
 async def test_a_rerun_gets_its_answers_without_asking_again(record: Record):
