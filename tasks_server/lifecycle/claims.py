@@ -186,10 +186,14 @@ class Claims:
         """Hand the task back uncharged, for another worker to run; a task that asks is parked instead.
 
         One whose cancellation was asked for ends as cancelled. announce False leaves it to the dispatcher,
-        after a pause.
+        after a pause that is longer the more often the task has changed hands.
         """
+        pause = terms_sql.REDISPATCH_AFTER_MS
+        if not announce:
+            pause = min(pause * 2 ** min(held.attempt, 10), terms_sql.REDISPATCH_AT_MOST_MS)
         async with self._database.transaction() as connection:
-            row = (await connection.execute(claims_sql.release_if_held(*self._fence(held)))).one_or_none()
+            release = claims_sql.release_if_held(*self._fence(held), pause)
+            row = (await connection.execute(release)).one_or_none()
             if row is not None:
                 body = {"attempt": held.attempt}
                 await _log(connection, held.task_id, row.updated_at, EventKind.RELEASED, body)

@@ -270,6 +270,21 @@ async def test_a_task_that_is_handed_back_quietly_waits_for_the_dispatcher(recor
     assert f"{task.id}:1" in await record.announced()
 
 
+async def test_a_task_that_nobody_here_can_run_is_offered_ever_more_seldom(record: Record):
+    worker = record.worker()
+    task = await record.create()
+    pauses: list[int] = []
+    for _ in range(7):
+        task = await claim(worker, task)
+        await worker.release(held(task), announce=False)
+        now = (await claim(worker, await record.create())).updated_at
+        pauses.append((await record.row(task.id))["next_dispatch_at"] - now)
+        task = await record.task(task.id)
+    for pause, seconds in zip(pauses, (2, 4, 8, 16, 32, 60, 60), strict=True):
+        assert seconds * 1000 - 1_000 < pause <= seconds * 1000
+    assert task.retries_used == 0
+
+
 async def test_a_release_while_asking_parks(record: Record):
     worker = record.worker()
     task = await claim(worker, await record.create())

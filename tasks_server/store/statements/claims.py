@@ -13,7 +13,6 @@ from tasks_server.store.statements.terms import (
     IS_OPEN,
     IS_OUTSTANDING,
     NOT_CANCELLING,
-    REDISPATCH_AFTER_MS,
     UNLEASED,
     Selection,
     finished,
@@ -120,16 +119,14 @@ def finish_if_held(
     )
 
 
-def release_if_held(task_id: str, attempt: int, worker: str) -> Update:
+def release_if_held(task_id: str, attempt: int, worker: str, announce_after_ms: int) -> Update:
     """Hand a task back to the queue uncharged: the worker is shutting down. A question stays open, parked."""
     return (
         update(TASK)
         .where(_held(task_id, attempt, worker), NOT_CANCELLING)
         .values(
             attempt=t.attempt + 1,
-            next_dispatch_at=case(
-                (t.status == TaskStatus.WORKING, now_ms() + REDISPATCH_AFTER_MS), else_=None
-            ),
+            next_dispatch_at=case((t.status == TaskStatus.WORKING, now_ms() + announce_after_ms), else_=None),
             **UNLEASED,
         )
         .returning(*TASK.c)
