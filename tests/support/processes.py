@@ -114,11 +114,13 @@ class ProcessStarter:
         """Start a command; `env` is added to the environment of the tests."""
         output = self.directory / f"output-{len(self._started) + 1}.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TASKS_")}
+        # With temporary files of its own, nobody tidies up after the processes of another test.
+        settings = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error", "TMPDIR": str(self.directory)}
         with output.open("wb") as sink:
             process = subprocess.Popen(
                 command,
                 cwd=cwd or self.directory,
-                env={**inherited, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error", **(env or {})},
+                env={**inherited, **settings, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
