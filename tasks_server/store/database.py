@@ -18,7 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from tasks_server.errors import ConfigurationError
-from tasks_server.store.sqlite_connection import open_sqlite
+from tasks_server.store.sqlite_connection import SqliteConnections
 
 SQLITE_DRIVER = "sqlite+aiosqlite"
 POSTGRESQL_DRIVER = "postgresql+asyncpg"
@@ -58,9 +58,10 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = check_url(url)
         self.is_sqlite = self.url.startswith("sqlite")
+        self._sqlite = SqliteConnections()
         if self.is_sqlite:
-            self._writer = _sqlite_engine(self.url, connections=1)
-            self._reader = _sqlite_engine(self.url, connections=SQLITE_READERS)
+            self._writer = _sqlite_engine(self.url, self._sqlite, connections=1)
+            self._reader = _sqlite_engine(self.url, self._sqlite, connections=SQLITE_READERS)
         else:
             self._writer = create_async_engine(
                 self.url,
@@ -93,6 +94,7 @@ class Database:
         await self._writer.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()
+        await self._sqlite.ended()
 
 
 def check_url(url: str) -> str:
@@ -118,7 +120,7 @@ def check_url(url: str) -> str:
     raise ConfigurationError(f"TASKS_DATABASE_URL: {backend} is not supported; use SQLite or PostgreSQL.")
 
 
-def _sqlite_engine(url: str, *, connections: int) -> AsyncEngine:
+def _sqlite_engine(url: str, opener: SqliteConnections, *, connections: int) -> AsyncEngine:
     path = Path(str(make_url(url).database))
     if not path.parent.is_dir():
         raise ConfigurationError(f"TASKS_DATABASE_URL: the directory {path.parent} does not exist.")
@@ -126,7 +128,7 @@ def _sqlite_engine(url: str, *, connections: int) -> AsyncEngine:
         url,
         pool_size=connections,
         max_overflow=0,
-        connect_args={"timeout": SQLITE_BUSY_SECONDS, "async_creator_fn": open_sqlite},
+        connect_args={"timeout": SQLITE_BUSY_SECONDS, "async_creator_fn": opener.open},
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_immediate)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from functools import partial
 from typing import Any
 
 import aiosqlite
 
 ROWS_PER_FETCH = 64
+END_SECONDS = 5.0
 
 
 class GivenUpOnce(aiosqlite.Connection):
@@ -29,8 +31,22 @@ class GivenUpOnce(aiosqlite.Connection):
         return super().stop()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
-def open_sqlite(path: str, **options: Any) -> aiosqlite.Connection:
-    """What `create_async_engine` takes as `async_creator_fn`: options are those of `sqlite3.connect`."""
-    connection = GivenUpOnce(partial(sqlite3.connect, path, **options), ROWS_PER_FETCH)
-    connection._thread.daemon = True  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as SQLAlchemy does
-    return connection
+class SqliteConnections:
+    """Opens connections, and knows when the threads behind them have ended."""
+
+    def __init__(self) -> None:
+        self._threads: set[threading.Thread] = set()
+
+    def open(self, path: str, **options: Any) -> aiosqlite.Connection:
+        """What `create_async_engine` takes as `async_creator_fn`: options are those of `sqlite3.connect`."""
+        connection = GivenUpOnce(partial(sqlite3.connect, path, **options), ROWS_PER_FETCH)
+        thread = connection._thread  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        thread.daemon = True  # as SQLAlchemy has it
+        self._threads = {*(known for known in self._threads if known.is_alive()), thread}
+        return connection
+
+    async def ended(self) -> None:
+        """Wait for the statements that were given up: a thread must not report to a loop that is closed."""
+        for thread in self._threads:
+            if thread.is_alive():
+                await asyncio.to_thread(thread.join, END_SECONDS)

@@ -44,3 +44,31 @@ async def test_however_often_a_statement_is_cancelled_its_connection_is_closed(
     if left:
         _, left = await asyncio.wait(left, timeout=5)
     assert not left
+
+
+async def test_a_database_is_closed_only_when_a_statement_that_was_given_up_has_ended(sqlite_url: str):
+    database = Database(sqlite_url)
+    begun, gate = threading.Event(), threading.Event()
+
+    def hold() -> int:
+        begun.set()
+        return gate.wait(20)
+
+    async def select() -> None:
+        async with database.reading() as connection:
+            raw: Any = (await connection.get_raw_connection()).driver_connection
+            await raw.create_function("hold", 0, hold)
+            await connection.execute(text("SELECT hold()"))
+
+    threads = set(threading.enumerate())
+    selecting = asyncio.create_task(select())
+    assert await asyncio.to_thread(begun.wait, 20)
+    selecting.cancel()
+    closing = asyncio.create_task(database.close())
+    await asyncio.wait([closing], timeout=0.2)
+    assert not closing.done(), "its thread would report to a loop that may be closed by then"
+    gate.set()
+    await asyncio.wait([selecting])
+    await closing
+    left = [t for t in set(threading.enumerate()) - threads if "connection_worker" in t.name and t.is_alive()]
+    assert left == []
