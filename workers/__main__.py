@@ -25,8 +25,7 @@ def main() -> None:
         configure_logging(settings.log_format, "worker")
         check_file_roots(settings)
         registry = load(arguments.tools or [BUILT_IN], arguments.queue)
-        with own_scratch():
-            run_event_loop(_work(settings, registry, arguments.concurrency))
+        run_event_loop(_work(settings, registry, arguments.concurrency))
     except ConfigurationError as error:
         sys.exit(refuse(error))
 
@@ -40,7 +39,8 @@ def parser() -> argparse.ArgumentParser:
 
 async def _work(settings: Settings, registry: Registry, concurrency: int) -> None:
     await check_database(settings.database_url)
-    await run_worker(settings, registry, concurrency=concurrency)
+    with own_scratch():
+        await run_worker(settings, registry, concurrency=concurrency)
 
 
 if __name__ == "__main__":
