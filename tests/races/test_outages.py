@@ -61,7 +61,7 @@ async def test_a_worker_that_cannot_renew_stops_what_it_may_have_lost(record: Re
         async with locked(another, task.id):
             began = asyncio.get_running_loop().time()
             await stopped.wait()
-            assert asyncio.get_running_loop().time() - began < 2.0
+            assert asyncio.get_running_loop().time() - began < 5.0
     await wait_until(
         lambda: connection_threads() <= before, describing="SQLite has given up what was given up"
     )

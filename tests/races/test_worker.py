@@ -53,7 +53,7 @@ async def test_cancel_stops_an_async_tool_at_once(record: Record):
         await record.service.cancel(OWNER, task.id)
         await stopped.wait()
         ended = await settled(record, task.id)
-        assert time.perf_counter() - began < 0.5
+        assert time.perf_counter() - began < 1.0
         await wait_until(lambda: not crew.sessions, describing="the session is over")
     assert (ended.status, ended.status_message) == (TaskStatus.CANCELLED, "Cancelled")
 
@@ -135,7 +135,7 @@ async def test_an_answer_reaches_a_task_whose_former_run_has_not_left_yet(record
         began = time.perf_counter()
         await record.service.cancel(OWNER, task.id)
         assert (await settled(record, task.id)).status is TaskStatus.CANCELLED
-        assert time.perf_counter() - began < 0.5
+        assert time.perf_counter() - began < 1.0
 
 
 async def test_a_worker_that_stops_hands_back_uncharged(record: Record):
@@ -247,7 +247,7 @@ async def test_every_queue_of_a_worker_is_woken(record: Record, monkeypatch: pyt
         for _ in range(2):
             for queue in ("left", "right"):
                 task = await record.create(name=queue, queue=queue, arguments="{}")
-                await settled(record, task.id, 2.0)
+                await settled(record, task.id)
 
 
 async def test_work_of_an_unknown_tool_is_left_to_another_worker(record: Record):
