@@ -155,7 +155,7 @@ async def test_a_task_survives_the_death_of_all_database_connections(record: Rec
     if record.database.is_sqlite:
         pytest.skip("there is no server that could go away")
     runs = Counter[int]()
-    steps = 20
+    steps = 6
     surviving = await connections_of(another)
 
     @tool(description="Takes many steps.")

@@ -26,7 +26,7 @@ FORGET_EVERYTHING = """
 """
 END_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid()
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
 """
 
 
@@ -45,6 +45,7 @@ class PostgresDatabases:
         self._template_ready = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="postgres-admin")
         self._runner = asyncio.Runner()
+        self._connections: dict[str, Any] = {}
 
     def create(self, *, empty: bool = False) -> str:
         """The URL of a database without rows, migrated unless `empty`, which is without tables too."""
@@ -57,7 +58,7 @@ class PostgresDatabases:
     def take_back(self, url: str) -> None:
         """Delete every row of a migrated database, whoever is still connected to it; it will be used again."""
         name = _name(url)
-        self._thread.submit(self._run, FORGET_EVERYTHING, name).result()
+        self._thread.submit(self._run, END_OTHERS + FORGET_EVERYTHING, name).result()
         self._emptied.append(name)
 
     def drop(self, url: str) -> None:
@@ -65,8 +66,13 @@ class PostgresDatabases:
         self._thread.submit(self._run, f'DROP DATABASE IF EXISTS "{_name(url)}" WITH (FORCE)').result()
 
     def close(self) -> None:
-        self._thread.submit(self._runner.close).result()
+        self._thread.submit(self._close).result()
         self._thread.shutdown()
+
+    def _close(self) -> None:
+        for connection in self._connections.values():
+            self._runner.run(_close(connection))
+        self._runner.close()
 
     def _create(self, name: str, empty: bool) -> None:
         if empty:
@@ -82,15 +88,18 @@ class PostgresDatabases:
         self._runner.run(self._execute(statement, database))
 
     async def _execute(self, statement: str, database: str) -> None:
-        connection: Any = await asyncpg.connect(
-            host=str(self._server.directory), user="postgres", database=database
-        )
         try:
-            if database != "postgres":
-                await connection.execute(END_OTHERS)
+            await self._connections[database].execute(statement)
+        except (KeyError, asyncpg.PostgresError, asyncpg.InterfaceError):  # a test may have ended it
+            connection: Any = await asyncpg.connect(
+                host=str(self._server.directory), user="postgres", database=database
+            )
+            self._connections[database] = connection
             await connection.execute(statement)
-        finally:
-            await connection.close()
+
+
+async def _close(connection: Any) -> None:
+    await connection.close(timeout=5)
 
 
 def _name(url: str) -> str:
