@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from functools import partial
 from typing import Any
 
 import aiosqlite
@@ -39,7 +38,14 @@ class SqliteConnections:
 
     def open(self, path: str, **options: Any) -> aiosqlite.Connection:
         """What `create_async_engine` takes as `async_creator_fn`: options are those of `sqlite3.connect`."""
-        connection = GivenUpOnce(partial(sqlite3.connect, path, **options), ROWS_PER_FETCH)
+
+        def connect() -> sqlite3.Connection:
+            opened = sqlite3.connect(path, **options)
+            # Known to its owner at once: whoever waits for it may be cancelled, and then it is closed all the same.
+            connection._connection = opened  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            return opened
+
+        connection = GivenUpOnce(connect, ROWS_PER_FETCH)
         thread = connection._thread  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         thread.daemon = True  # as SQLAlchemy has it
         self._threads = {*(known for known in self._threads if known.is_alive()), thread}
