@@ -21,13 +21,20 @@ class GivenUpOnce(aiosqlite.Connection):
     already ended: for ever, and nothing can end the process in order any more.
     """
 
+    opened: sqlite3.Connection | None = None
     _told_to_stop = False
 
     def stop(self) -> asyncio.Future[Any] | None:
         if self._told_to_stop:
             return None
         self._told_to_stop = True
+        self._tx.put_nowait((None, self._close_opened))  # pyright: ignore[reportUnknownMemberType]
         return super().stop()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+    def _close_opened(self) -> None:
+        """Also when whoever waited for it to open was cancelled, and never got it."""
+        if self.opened is not None:
+            self.opened.close()
 
 
 class SqliteConnections:
@@ -40,10 +47,8 @@ class SqliteConnections:
         """What `create_async_engine` takes as `async_creator_fn`: options are those of `sqlite3.connect`."""
 
         def connect() -> sqlite3.Connection:
-            opened = sqlite3.connect(path, **options)
-            # Known to its owner at once: whoever waits for it may be cancelled, and then it is closed all the same.
-            connection._connection = opened  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-            return opened
+            connection.opened = sqlite3.connect(path, **options)
+            return connection.opened
 
         connection = GivenUpOnce(connect, ROWS_PER_FETCH)
         thread = connection._thread  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
