@@ -38,8 +38,10 @@ class ToolOffer(_Published):
 
     task_support: `forbidden` tools always answer directly; `optional` ones hand out a task to clients that
     declare the extension; `required` ones refuse clients that do not.
-    run_timeout_ms limits one attempt. retention_ms is how long a finished task is kept.
-    max_retries: how often an attempt that ended with its worker's death is started again.
+    run_timeout_ms limits one attempt, deadline_ms the whole task from its creation, waiting included;
+    start_within_ms is how long it may wait for its first start. retention_ms is how long a finished task is kept.
+    max_retries: how often an attempt that failed for a passing reason is started again; max_crashes: how many
+    workers a task may take down with it before it is quarantined. priority orders tasks of one owner.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
@@ -53,7 +55,11 @@ class ToolOffer(_Published):
     run_timeout_ms: int | None = None
     retention_ms: int | None = DAY_MS
     poll_interval_ms: int = 1000
-    max_retries: int = 3
+    max_retries: int = 4
+    max_crashes: int = 3
+    start_within_ms: int | None = None
+    deadline_ms: int | None = None
+    priority: int = 0
     questions: tuple[QuestionOffer, ...] = ()
 
 

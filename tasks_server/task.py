@@ -114,7 +114,9 @@ class Progress:
 class Task:
     """One row of the record at one instant, with the questions that were outstanding at that instant.
 
-    revision grows with every change a client can see, and orders snapshots of one task.
+    revision grows with every change a client can see, and orders snapshots of one task. retries_used counts
+    failures that the tool called transient, crashes the deaths of workers; last_error is the newest of either.
+    start_by and deadline_at: when the task must have been started, and must have ended.
     """
 
     id: str
@@ -144,6 +146,12 @@ class Task:
     cancel_requested_at: int | None
     outcome_kind: OutcomeKind | None
     outcome: str | None
+    priority: int
+    crashes: int
+    max_crashes: int
+    last_error: str | None
+    start_by: int | None
+    deadline_at: int | None
     input_requests: tuple[InputRequest, ...] = ()
 
     @property
@@ -166,6 +174,8 @@ class NewTask:
 
     retention_ms: how long the task is kept once it has finished (None: for ever); before, it does not expire.
     answers: responses to questions that were asked before the task existed, by question key.
+    start_within_ms, deadline_ms: how soon the task must have been started and must have ended, from its creation.
+    priority orders tasks of one owner, higher first.
     """
 
     owner: str
@@ -180,4 +190,8 @@ class NewTask:
     max_retries: int
     status_message: str | None = None
     answers: tuple[tuple[InputRequest, str], ...] = ()
+    max_crashes: int = 3
+    priority: int = 0
+    start_within_ms: int | None = None
+    deadline_ms: int | None = None
     id: str = field(default_factory=new_task_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from tests.support.redis_keys import flush, keys_without_expiry
 from tests.support.servers import PostgresServer, ValkeyServer
 
 DATABASES = ("sqlite", "postgresql")
+
+# A shell that runs the tests in the background lets them ignore Ctrl-C, and with them all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

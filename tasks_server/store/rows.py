@@ -39,6 +39,12 @@ def task_from_row(row: Any) -> Task:
         cancel_requested_at=row.cancel_requested_at,
         outcome_kind=OutcomeKind(row.outcome_kind) if row.outcome_kind else None,
         outcome=row.outcome,
+        priority=row.priority,
+        crashes=row.crashes,
+        max_crashes=row.max_crashes,
+        last_error=row.last_error,
+        start_by=row.start_by,
+        deadline_at=row.deadline_at,
     )
 
 
@@ -94,7 +100,15 @@ def row_of_new_task(new: NewTask, now: int, next_dispatch_at: int) -> dict[str, 
         "retention_ms": new.retention_ms,
         "expires_at": None if ttl_ms is None else now + ttl_ms,
         "poll_interval_ms": new.poll_interval_ms,
+        "max_crashes": new.max_crashes,
+        "priority": new.priority,
+        "start_by": _after(now, new.start_within_ms),
+        "deadline_at": _after(now, new.deadline_ms),
     }
+
+
+def _after(now: int, period_ms: int | None) -> int | None:
+    return None if period_ms is None else now + period_ms
 
 
 def new_task_as_read(new: NewTask, now: int) -> Task:
@@ -127,4 +141,10 @@ def new_task_as_read(new: NewTask, now: int) -> Task:
         cancel_requested_at=None,
         outcome_kind=None,
         outcome=None,
+        priority=new.priority,
+        crashes=0,
+        max_crashes=new.max_crashes,
+        last_error=None,
+        start_by=_after(now, new.start_within_ms),
+        deadline_at=_after(now, new.deadline_ms),
     )

@@ -39,6 +39,10 @@ def _optional_millis() -> Column[int]:
     return Column(BigInteger, nullable=True)
 
 
+def _count(default: int = 0) -> Column[int]:
+    return Column(Integer, nullable=False, server_default=text(str(default)))
+
+
 TASK_CHECKS = {
     "task_status_known": "status IN ('working', 'input_required', 'completed', 'failed', 'cancelled')",
     "task_finished_iff_terminal": f"(finished_at IS NOT NULL) = (status IN {TERMINAL_SQL})",
@@ -59,6 +63,8 @@ TASK_CHECKS = {
         f"cancel_requested_at IS NULL OR lease_worker IS NOT NULL OR status IN {TERMINAL_SQL}"
     ),
     "task_counts_not_negative": "attempt >= 0 AND retries_used >= 0 AND dispatch_count >= 0",
+    "task_crashes_not_negative": "crashes >= 0",
+    "task_quarantined_has_failed": "quarantined_at IS NULL OR status = 'failed'",
 }
 
 
@@ -67,13 +73,20 @@ TASK_PARTIAL_INDEXES = {
     "task_waiting": "next_dispatch_at",
     "task_lease": "lease_until",
     "task_expiry": "expires_at",
+    "task_deadline": "deadline_at",
+    "task_start_by": "start_by",
+    "task_quarantine": "quarantined_at",
 }
 
 
 def partial_index(name: str, column: str) -> Index:
     """An index over the rows whose `column` is set."""
-    where = text(f"{column} IS NOT NULL")
-    return Index(name, column, sqlite_where=where, postgresql_where=where)
+    return _index_where(f"{column} IS NOT NULL", name, column)
+
+
+def _index_where(condition: str, name: str, *columns: str, unique: bool = False) -> Index:
+    where = text(condition)
+    return Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
 class TaskRow(SQLModel, table=True):
@@ -81,6 +94,10 @@ class TaskRow(SQLModel, table=True):
 
     attempt is the fence: whatever a worker writes is written only if the attempt is still the one it claimed.
     next_dispatch_at is set exactly while the task waits for a worker; when it passes, the queue is told again.
+    announced_at is set while a waiting task is in its owner's dispatch window: the queue has been told of it.
+    retries_used counts failures that the tool called transient, crashes the deaths of workers; last_error is the
+    newest of either. start_by and deadline_at are the queue deadline and the deadline of the whole task.
+    quarantined_at marks a dead letter; replay_of names the task that this one repeats.
     revision grows with every change a client can see; readers use it to order snapshots.
     """
 
@@ -89,6 +106,9 @@ class TaskRow(SQLModel, table=True):
         *(CheckConstraint(text, name=name) for name, text in TASK_CHECKS.items()),
         *(partial_index(name, column) for name, column in TASK_PARTIAL_INDEXES.items()),
         Index("task_owner", "owner", "created_at"),
+        _index_where(
+            "idempotency_key IS NOT NULL", "task_idempotency", "owner", "idempotency_key", unique=True
+        ),
     )
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
@@ -123,6 +143,17 @@ class TaskRow(SQLModel, table=True):
     cancel_requested_at: int | None = Field(sa_column=_optional_millis())
     outcome_kind: str | None = Field(sa_column=_optional_text())
     outcome: str | None = Field(sa_column=_optional_text())
+    priority: int = Field(sa_column=_count())
+    crashes: int = Field(sa_column=_count())
+    max_crashes: int = Field(sa_column=_count(3))
+    last_error: str | None = Field(sa_column=_optional_text())
+    start_by: int | None = Field(sa_column=_optional_millis())
+    deadline_at: int | None = Field(sa_column=_optional_millis())
+    announced_at: int | None = Field(sa_column=_optional_millis())
+    quarantined_at: int | None = Field(sa_column=_optional_millis())
+    replay_of: str | None = Field(sa_column=_optional_text())
+    idempotency_key: str | None = Field(sa_column=_optional_text())
+    request_digest: str | None = Field(sa_column=_optional_text())
 
 
 def _task_id(*, primary_key: bool = False) -> Column[str]:
@@ -153,12 +184,18 @@ class InputRequestRow(SQLModel, table=True):
 
     ordinal is how the tool names the question on every run; key is how the client sees it. A rerun that
     asks something else under the same ordinal withdraws the old question and gets a new key: keys are never
-    reused.
+    reused. When deadline_at passes unanswered, default_response becomes the response; answered_by says who
+    answered: `client` or `deadline`.
     """
 
     __tablename__ = "input_request"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
     __table_args__ = (
         CheckConstraint("(response IS NULL) = (answered_at IS NULL)", name="input_request_answer_whole"),
+        _index_where(
+            "deadline_at IS NOT NULL AND response IS NULL AND withdrawn_at IS NULL",
+            "input_request_deadline",
+            "deadline_at",
+        ),
     )
 
     task_id: str = Field(sa_column=_task_id(primary_key=True))
@@ -169,6 +206,9 @@ class InputRequestRow(SQLModel, table=True):
     response: str | None = Field(sa_column=_optional_text())
     answered_at: int | None = Field(sa_column=_optional_millis())
     withdrawn_at: int | None = Field(sa_column=_optional_millis())
+    deadline_at: int | None = Field(sa_column=_optional_millis())
+    default_response: str | None = Field(sa_column=_optional_text())
+    answered_by: str | None = Field(sa_column=_optional_text())
 
 
 class CheckpointRow(SQLModel, table=True):
@@ -206,7 +246,10 @@ class ManifestRow(SQLModel, table=True):
 
 
 class WorkerRow(SQLModel, table=True):
-    """A worker process: alive while `renewed_at` is recent and `stopped_at` is empty."""
+    """A worker process: alive while `renewed_at` is recent and `stopped_at` is empty.
+
+    picked_at is when it last looked into its queues: one that renews itself but does not look is stuck.
+    """
 
     __tablename__ = "worker"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
 
@@ -218,6 +261,26 @@ class WorkerRow(SQLModel, table=True):
     started_at: int = Field(sa_column=_millis())
     renewed_at: int = Field(sa_column=_millis())
     stopped_at: int | None = Field(sa_column=_optional_millis())
+    picked_at: int | None = Field(sa_column=_optional_millis())
+
+
+class BreakerRow(SQLModel, table=True):
+    """The circuit breaker of a tool, shared by all workers; a tool that has never failed has none.
+
+    failures counts transient failures in a row. While open_until lies ahead nothing of this tool is started;
+    then probe_task may run, alone, and its end decides. cooldown_ms is how long the next pause will be.
+    """
+
+    __tablename__ = "breaker"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
+
+    tool: str = Field(sa_column=Column(Text, primary_key=True))
+    failures: int = Field(sa_column=_count())
+    cooldown_ms: int = Field(sa_column=_millis())
+    opened_at: int | None = Field(sa_column=_optional_millis())
+    open_until: int | None = Field(sa_column=_optional_millis())
+    probe_task: str | None = Field(sa_column=_optional_text())
+    probe_until: int | None = Field(sa_column=_optional_millis())
+    last_error: str | None = Field(sa_column=_optional_text())
 
 
 # The Core tables behind the models: statements use these, no ORM object ever travels.
@@ -229,3 +292,4 @@ CHECKPOINT = _TABLES["checkpoint"]
 ARTIFACT = _TABLES["artifact"]
 MANIFEST = _TABLES["manifest"]
 WORKER = _TABLES["worker"]
+BREAKER = _TABLES["breaker"]

@@ -20,6 +20,7 @@ from tasks_server.store.database import Database
 from tasks_server.store.migrate import NEWEST, check_migrated, migrate
 from tasks_server.store.tables import TASK
 from tasks_server.store.upgrade import SCRIPTS
+from tests.store.record import Record, claim
 from tests.support.databases import SqliteDatabases
 from tests.support.processes import ProcessStarter
 
@@ -59,11 +60,11 @@ def ours(_object: Any, name: str | None, kind: str, *_: Any) -> bool:
     return not (kind == "table" and name == "alembic_version")
 
 
-def downgrade(connection: Connection) -> None:
+def downgrade(connection: Connection, to: str = "base") -> None:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["connection"] = connection
-    command.downgrade(config, "base")
+    command.downgrade(config, to)
 
 
 async def test_migrations_make_exactly_the_tables_of_the_code(database_url: str, empty_database_url: str):
@@ -162,3 +163,16 @@ async def test_every_migration_can_be_undone_and_done_again(empty_database_url: 
 
 def test_there_is_one_newest_migration():
     assert ScriptDirectory(str(SCRIPTS)).get_heads() == [NEWEST]
+
+
+async def test_tasks_of_the_first_version_live_on(empty_database_url: str, redis_url: str, tmp_path: Path):
+    """What waits in a record of the first shape is still there to be run, with what the new shape adds."""
+    await migrate(empty_database_url)
+    record = Record(empty_database_url, redis_url, tmp_path)
+    task = await record.create()
+    async with record.database.transaction() as connection:
+        await connection.run_sync(downgrade, "0001")
+    await migrate(empty_database_url)
+    kept = await claim(record.worker(), task)
+    assert (kept.id, kept.arguments, kept.crashes, kept.max_crashes) == (task.id, task.arguments, 0, 3)
+    await record.close()

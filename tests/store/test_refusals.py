@@ -24,6 +24,8 @@ IMPOSSIBLE = {
     "task_dispatch_iff_waiting": "next_dispatch_at = NULL",
     "task_cancelling_is_held": "cancel_requested_at = 1",
     "task_counts_not_negative": "retries_used = -1",
+    "task_crashes_not_negative": "crashes = -1",
+    "task_quarantined_has_failed": "quarantined_at = 1",
 }
 
 
@@ -38,6 +40,12 @@ async def test_every_check_refuses_its_impossible_row(record: Record):
         with pytest.raises(IntegrityError, match=name):
             await record.sql(f"UPDATE task SET {change} WHERE id = :id", id=task.id)
     assert await record.row(task.id) == before
+
+
+async def test_the_event_log_is_append_only(record: Record):
+    task = await claim(record.worker(), await record.create())
+    with pytest.raises(DBAPIError, match="append-only"):
+        await record.sql("UPDATE task_event SET body = '{}' WHERE task_id = :id", id=task.id)
 
 
 NO_ENDS = [

@@ -83,6 +83,10 @@ def _new_task(
         poll_interval_ms=tool.poll_interval_ms,
         run_timeout_ms=tool.run_timeout_ms,
         max_retries=tool.max_retries,
+        max_crashes=tool.max_crashes,
+        priority=tool.priority,
+        start_within_ms=tool.start_within_ms,
+        deadline_ms=tool.deadline_ms,
         status_message=status_message,
         answers=answers,
     )

@@ -35,6 +35,12 @@ WORKING = Task(
     cancel_requested_at=None,
     outcome_kind=None,
     outcome=None,
+    priority=0,
+    crashes=0,
+    max_crashes=3,
+    last_error=None,
+    start_by=None,
+    deadline_at=None,
 )
 
 

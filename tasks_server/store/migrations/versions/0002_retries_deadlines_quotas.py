@@ -1,0 +1,112 @@
+"""Retries by class, dead letters, circuit breakers, deadlines, idempotent submission, dispatch windows.
+
+Only additions, so that a record of any size is migrated in moments.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+TASK_COLUMNS = (
+    "priority INTEGER DEFAULT 0 NOT NULL",
+    "crashes INTEGER DEFAULT 0 NOT NULL CONSTRAINT task_crashes_not_negative CHECK (crashes >= 0)",
+    "max_crashes INTEGER DEFAULT 3 NOT NULL",
+    "last_error TEXT",
+    "start_by BIGINT",
+    "deadline_at BIGINT",
+    "announced_at BIGINT",
+    "quarantined_at BIGINT CONSTRAINT task_quarantined_has_failed"
+    " CHECK (quarantined_at IS NULL OR status = 'failed')",
+    "replay_of TEXT",
+    "idempotency_key TEXT",
+    "request_digest TEXT",
+)
+QUESTION_COLUMNS = ("deadline_at BIGINT", "default_response TEXT", "answered_by TEXT")
+WORKER_COLUMNS = ("picked_at BIGINT",)
+COLUMNS = {"task": TASK_COLUMNS, "input_request": QUESTION_COLUMNS, "worker": WORKER_COLUMNS}
+
+TASK_INDEXES = {
+    "task_deadline": "deadline_at",
+    "task_start_by": "start_by",
+    "task_quarantine": "quarantined_at",
+}
+
+
+def upgrade() -> None:
+    for table, columns in COLUMNS.items():
+        for column in columns:
+            op.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    _create_indexes()
+    op.create_table(
+        "breaker",
+        sa.Column("tool", sa.Text, primary_key=True),
+        sa.Column("failures", sa.Integer, nullable=False, server_default=sa.text("0")),
+        sa.Column("cooldown_ms", sa.BigInteger, nullable=False),
+        sa.Column("opened_at", sa.BigInteger),
+        sa.Column("open_until", sa.BigInteger),
+        sa.Column("probe_task", sa.Text),
+        sa.Column("probe_until", sa.BigInteger),
+        sa.Column("last_error", sa.Text),
+    )
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(
+            "CREATE TRIGGER task_event_is_final BEFORE UPDATE ON task_event"
+            " BEGIN SELECT RAISE(ABORT, 'the event log is append-only'); END"
+        )
+    else:
+        op.execute(
+            """
+            CREATE FUNCTION task_event_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                RAISE EXCEPTION 'the event log is append-only' USING ERRCODE = 'check_violation';
+            END $$
+            """
+        )
+        op.execute(
+            "CREATE TRIGGER task_event_guard BEFORE UPDATE ON task_event"
+            " FOR EACH ROW EXECUTE FUNCTION task_event_guard()"
+        )
+
+
+def _create_indexes() -> None:
+    for name, column in TASK_INDEXES.items():
+        where = sa.text(f"{column} IS NOT NULL")
+        op.create_index(name, "task", [column], sqlite_where=where, postgresql_where=where)
+    where = sa.text("idempotency_key IS NOT NULL")
+    op.create_index(
+        "task_idempotency",
+        "task",
+        ["owner", "idempotency_key"],
+        unique=True,
+        sqlite_where=where,
+        postgresql_where=where,
+    )
+    where = sa.text("deadline_at IS NOT NULL AND response IS NULL AND withdrawn_at IS NULL")
+    op.create_index(
+        "input_request_deadline",
+        "input_request",
+        ["deadline_at"],
+        sqlite_where=where,
+        postgresql_where=where,
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("breaker")
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TRIGGER task_event_is_final")
+    else:
+        op.execute("DROP TRIGGER task_event_guard ON task_event")
+        op.execute("DROP FUNCTION task_event_guard")
+    op.drop_index("input_request_deadline")
+    for name in ("task_idempotency", *TASK_INDEXES):
+        op.drop_index(name)
+    for table, columns in COLUMNS.items():
+        for column in reversed(columns):
+            op.execute(f"ALTER TABLE {table} DROP COLUMN {column.split()[0]}")
