@@ -15,6 +15,7 @@ import jsonschema_rs
 
 from tasks_server.bus import Bus, CatalogChanged
 from tasks_server.manifest import Manifest, PromptOffer, ResourceOffer, ResourceTemplateOffer, ToolOffer
+from tasks_server.misfits import misfits
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.roster import Presence, Roster
 from tasks_server.uri_template import matches
@@ -89,13 +90,7 @@ class Offers:
 
     def check_arguments(self, tool_name: str, arguments: Mapping[str, Any]) -> list[str]:
         """What is wrong with the arguments, in sentences that name the field; nothing if they are valid."""
-        problems: list[str] = []
-        for error in self._validator(tool_name).iter_errors(arguments):
-            where = ".".join(str(step) for step in error.instance_path)
-            problems.append(f"{where}: {error.message}" if where else error.message)
-            if len(problems) == MAX_REASONS:
-                break
-        return problems
+        return misfits(self._validator(tool_name), arguments, at_most=MAX_REASONS)
 
     def _validator(self, tool_name: str) -> jsonschema_rs.Validator:
         """Compiled when first needed, so that a schema which cannot be used breaks only its own tool."""

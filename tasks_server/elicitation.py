@@ -15,6 +15,7 @@ import jsonschema_rs
 import orjson
 
 from tasks_server.errors import InvalidAnswer
+from tasks_server.misfits import misfits
 
 ELICIT = "elicitation/create"
 SAMPLE = "sampling/createMessage"
@@ -147,13 +148,7 @@ def _check_roots(key: str, answer: dict[str, Any]) -> None:
 def _misfits(schema: dict[str, Any], content: dict[str, Any]) -> list[str]:
     lenient = {name: value for name, value in schema.items() if name != "additionalProperties"}
     validator = _compiled(orjson.dumps(lenient, option=orjson.OPT_SORT_KEYS))
-    reasons: list[str] = []
-    for error in validator.iter_errors(content):
-        where = ".".join(str(step) for step in error.instance_path)
-        reasons.append(f"{where}: {error.message}" if where else error.message)
-        if len(reasons) == _MAX_REASONS:
-            break
-    return reasons
+    return misfits(validator, content, at_most=_MAX_REASONS)
 
 
 @lru_cache(maxsize=512)

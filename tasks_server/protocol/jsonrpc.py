@@ -19,6 +19,13 @@ from tasks_server.errors import (
     RpcError,
 )
 
+MAX_DEPTH = 200
+"""How deep a message may be nested. What is read has to be written again, into the record and into results, and
+orjson reads deeper than it writes."""
+
+_ROOM_AROUND = 50
+"""How much deeper it may become on the way, inside other objects."""
+
 RequestId = str | int
 Result = dict[str, Any] | orjson.Fragment
 
@@ -69,7 +76,7 @@ def parse(body: bytes) -> Request | Notification:
     """Read one message.
 
     Raises MalformedMessage with -32700 for what is not JSON and -32600 for JSON that is not a single request
-    or notification (batches and posted responses included).
+    or notification (batches and posted responses included), or is nested too deeply to be passed on.
     """
     try:
         message = orjson.loads(body)
@@ -79,6 +86,7 @@ def parse(body: bytes) -> Request | Notification:
         raise MalformedMessage(INVALID_REQUEST, "Batches are not supported; send every message by itself.")
     if not isinstance(message, dict):
         raise MalformedMessage(INVALID_REQUEST, "A message must be a JSON object.")
+    _check_depth(cast("dict[str, Any]", message), body)
     return _checked(cast("dict[str, Any]", message))
 
 
@@ -101,8 +109,7 @@ def encode_notification(method: str, params: dict[str, Any]) -> bytes:
 
 def _checked(message: dict[str, Any]) -> Request | Notification:
     has_id = "id" in message
-    request_id = message.get("id")
-    readable = cast("RequestId", request_id) if _is_request_id(request_id) else None
+    readable = _readable_id(message)
     if message.get("jsonrpc") != "2.0":
         raise MalformedMessage(INVALID_REQUEST, 'jsonrpc must be "2.0".', readable)
     method = message.get("method")
@@ -117,6 +124,25 @@ def _checked(message: dict[str, Any]) -> Request | Notification:
     if readable is None:
         raise MalformedMessage(INVALID_REQUEST, "id must be a string or an integer.")
     return Request(readable, method, cast("dict[str, Any]", params))
+
+
+def _check_depth(message: dict[str, Any], body: bytes) -> None:
+    # Hardly a message has enough brackets to be worth a look.
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return
+    surrounded: Any = message
+    for _ in range(_ROOM_AROUND):
+        surrounded = [surrounded]
+    try:
+        orjson.dumps(surrounded)
+    except orjson.JSONEncodeError:
+        reason = f"The message is nested too deeply; {MAX_DEPTH} levels are accepted."
+        raise MalformedMessage(INVALID_REQUEST, reason, _readable_id(message)) from None
+
+
+def _readable_id(message: dict[str, Any]) -> RequestId | None:
+    request_id = message.get("id")
+    return cast("RequestId", request_id) if _is_request_id(request_id) else None
 
 
 def _is_request_id(value: object) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks_server.artifacts import SCHEME, parse_artifact_uri
+from tasks_server.encoding import is_storable
 from tasks_server.manifest import ResourceOffer, ResourceTemplateOffer
 from tasks_server.protocol.dialect import Call, Stream
 from tasks_server.protocol.jsonrpc import InvalidParams, Result
@@ -44,6 +45,8 @@ async def read_resource(call: Call) -> Result | Stream:
         raise InvalidParams("params.uri must be a string: the resource to read.")
     if uri.startswith(f"{SCHEME}:"):
         return await _read_artifact(call, uri)
+    if not is_storable(uri):
+        raise resource_not_found(uri)
     offers = await call.parts.catalog.including(lambda offers: offers.serves_resource(uri))
     offer = offers.resource(uri)
     if offer is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocol.spec.requests import TASKS, calling
+from tests.protocol.spec.requests import TASKS, Request, calling, encoded
 from tests.protocol.spec.stack import ON_ONE_DATABASE, Stack
 from tests.protocol.spec.wire import Wire
 
@@ -194,6 +194,15 @@ async def test_a_template_is_read_under_the_uri_that_was_asked_for(wire: Wire):
 )
 async def test_a_resource_that_does_not_exist_is_invalid_params_with_its_uri(wire: Wire, uri: str):
     reply = await wire.request("resources/read", {"uri": uri})
+    assert reply.error["code"] == INVALID
+    assert reply.error["data"] == {"uri": uri}
+
+
+@pytest.mark.spec(RESOURCES)
+async def test_a_uri_that_no_database_could_hold_does_not_exist(wire: Wire):
+    uri = "spec://note/a\0b"
+    request = Request.of("resources/read", {"uri": uri}).header("Mcp-Name", encoded(uri))
+    reply = await wire.send(request)
     assert reply.error["code"] == INVALID
     assert reply.error["data"] == {"uri": uri}
 

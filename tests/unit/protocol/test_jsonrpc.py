@@ -56,6 +56,26 @@ def test_what_is_not_one_request_or_notification_is_invalid(body: bytes, request
     assert (raised.value.code, raised.value.request_id) == (-32600, request_id)
 
 
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_nesting_is_accepted_only_as_deep_as_it_can_be_written_again(opening: bytes, closing: bytes) -> None:
+    def nested(levels: int) -> bytes:
+        value = opening * levels + b"1" + closing * levels
+        return b'{"jsonrpc":"2.0","id":7,"method":"m","params":{"a":' + value + b"}}"
+
+    accepted = parse(nested(jsonrpc.MAX_DEPTH - 2))
+    assert isinstance(accepted, Request)
+    orjson.dumps({"somewhere": {"in a": {"larger": {"answer": accepted.params}}}})
+    for levels in (jsonrpc.MAX_DEPTH + 10, 1_000):
+        with pytest.raises(MalformedMessage, match="nested too deeply") as raised:
+            parse(nested(levels))
+        assert (raised.value.code, raised.value.request_id) == (errors.INVALID_REQUEST, 7)
+
+
+def test_many_brackets_side_by_side_are_not_depth() -> None:
+    body = encoded(id=1, method="m", params={"rows": [[1, 2]] * 1_000, "text": "[" * 1_000})
+    assert isinstance(parse(body), Request)
+
+
 def test_an_error_for_an_unreadable_id_has_no_id() -> None:
     assert orjson.loads(jsonrpc.encode_error(None, RpcError(-32700, "no"))) == {
         "jsonrpc": "2.0",

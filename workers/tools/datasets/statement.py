@@ -66,7 +66,12 @@ def _before_semicolon(sql: str) -> str:
 
 def _refuse_writing(engine: Engine, sql: str) -> None:
     (serialized,) = engine.row("SELECT json_serialize_sql(?::VARCHAR)", [sql])
-    tree = json.loads(serialized)
+    try:
+        tree = json.loads(serialized)
+    except RecursionError as error:
+        raise QueryRefused(
+            "The SQL is nested too deeply. Use WITH … SELECT for intermediate results."
+        ) from error
     if tree["error"]:
         raise duckdb.ParserException(tree["error_message"])
     for node in _nodes(tree["statements"]):

@@ -110,6 +110,7 @@ def test_no_file_and_no_url_is_read(dataset: Dataset, sql: str, secret: Path) ->
         ("SELECT * FROM query('WITH x AS (COPY data TO ''SECRET'') SELECT 1')", "Binder Error"),
         ("SELECT 1) TO 'SECRET' (FORMAT csv); --", "Parser Error"),
         ("SELECT 1 /*", "Parser Error"),
+        ("SELECT * FROM " + "(SELECT * FROM " * 6_000 + "data" + ")" * 6_000, "nested too deeply"),
         ("SELECT getenv('HOME')", "getenv does not exist"),
     ],
 )
