@@ -1,4 +1,4 @@
-"""The least client that can submit a task, look at it, and listen."""
+"""A client that submits tasks, looks at them, listens, answers and cancels: plain HTTP, one message at a time."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ VERSION = "2026-07-28"
 META: dict[str, Any] = {
     "io.modelcontextprotocol/protocolVersion": VERSION,
     "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "0"},
-    "io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}},
+    "io.modelcontextprotocol/clientCapabilities": {
+        "elicitation": {"form": {}},
+        "extensions": {"io.modelcontextprotocol/tasks": {}},
+    },
 }
+ACCEPTED: dict[str, Any] = {"action": "accept", "content": {}}
+ENDS = {"completed", "failed", "cancelled"}
+END_SECONDS = 30
 ids = itertools.count(1)
 
 
@@ -28,24 +34,52 @@ class Client:
         self._http = http
         self.url = url
 
-    async def submit(self, tool: str, **arguments: str) -> str:
+    async def submit(self, tool: str, **arguments: Any) -> str:
         """Call a tool; the id of its task."""
         result = await self._request("tools/call", {"name": tool, "arguments": arguments}, name=tool)
         return result["taskId"]
 
+    async def task(self, task_id: str) -> dict[str, Any]:
+        return await self._request("tasks/get", {"taskId": task_id}, name=task_id)
+
     async def status(self, task_id: str) -> str:
-        return (await self._request("tasks/get", {"taskId": task_id}, name=task_id))["status"]
+        return (await self.task(task_id))["status"]
+
+    async def ended(self, task_id: str) -> dict[str, Any]:
+        """The task once it has come to an end, good or bad."""
+
+        async def look() -> dict[str, Any] | None:
+            task = await self.task(task_id)
+            return task if task["status"] in ENDS else None
+
+        task = await wait_until(look, END_SECONDS, describing=f"the end of task {task_id}", every=0.05)
+        assert task is not None
+        return task
 
     async def completed(self, task_id: str) -> None:
         """Wait for the task's good end."""
+        task = await self.ended(task_id)
+        assert task["status"] == "completed", task
 
-        async def is_completed() -> bool:
-            return await self.status(task_id) == "completed"
+    async def accept(self, task_id: str) -> None:
+        """Agree to whatever the task asks."""
+        questions = (await self.task(task_id)).get("inputRequests", {})
+        answers = dict.fromkeys(questions, ACCEPTED)
+        await self._request("tasks/update", {"taskId": task_id, "inputResponses": answers}, name=task_id)
 
-        await wait_until(is_completed, 20, describing=f"the end of task {task_id}")
+    async def cancel(self, task_id: str) -> None:
+        await self._request("tasks/cancel", {"taskId": task_id}, name=task_id)
 
     async def tools(self) -> list[str]:
         return [tool["name"] for tool in (await self._request("tools/list", {}, name=None))["tools"]]
+
+    async def offers(self, *tools: str) -> None:
+        """Wait until the server knows these tools."""
+
+        async def knows() -> bool:
+            return set(tools) <= set(await self.tools())
+
+        await wait_until(knows, 20, describing=f"the server offers {tools}")
 
     async def has_workers(self) -> bool:
         return (await self._http.get(f"{self.url}/readyz")).json()["workers"]
@@ -60,6 +94,20 @@ class Client:
                 if line.startswith("data:"):
                     break
             yield
+
+    async def told_of_end(self, *task_ids: str) -> dict[str, str]:
+        """Listen until every one of these tasks has ended; how each did."""
+        ends: dict[str, str] = {}
+        params = {"notifications": {"taskIds": list(task_ids)}}
+        sent = self._message("subscriptions/listen", params, None)
+        async with self._http.stream("POST", f"{self.url}/mcp", **sent) as response:
+            async for line in response.aiter_lines():
+                task = _task_in(line)
+                if task and task["status"] in ENDS:
+                    ends[task["taskId"]] = task["status"]
+                    if len(ends) == len(task_ids):
+                        break
+        return ends
 
     async def _request(self, method: str, params: dict[str, Any], *, name: str | None) -> dict[str, Any]:
         response = await self._http.post(f"{self.url}/mcp", **self._message(method, params, name))
@@ -83,3 +131,10 @@ class Client:
         if name is not None:
             headers["Mcp-Name"] = name
         return {"content": json.dumps(body), "headers": headers}
+
+
+def _task_in(line: str) -> dict[str, Any] | None:
+    if not line.startswith("data:"):
+        return None
+    message = json.loads(line.removeprefix("data:"))
+    return message["params"] if message.get("method") == "notifications/tasks" else None

@@ -1,0 +1,74 @@
+"""What the tools do whose processes die. The diary is the effect outside: a line for everything that was done."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.crashes import instants
+from workers import TaskContext
+
+CONSENT: dict[str, Any] = {"type": "object", "properties": {}}
+
+
+def write(diary: str, line: str) -> str:
+    with Path(diary).open("a") as file:
+        file.write(f"{line}\n")
+    return line
+
+
+def stroke(diary: str, line: str) -> str:
+    """A step with two effects."""
+    write(diary, f"{line} begun")
+    instants.reached(instants.IN_STEP)
+    return write(diary, f"{line} done")
+
+
+async def labour(ctx: TaskContext, diary: str, gate: str) -> str:
+    """A step, an artifact, an end."""
+    write(diary, "start")
+    await ctx.progress(1, 2)
+    await ctx.step("step", stroke, diary, "step")
+    await ctx.artifact("plan.txt", f"the plan of {ctx.task_id}")
+    write(diary, "end")
+    return "done"
+
+
+async def inquiry(ctx: TaskContext, diary: str, gate: str) -> str:
+    """A step, a question, an end."""
+    write(diary, "start")
+    await ctx.step("step", stroke, diary, "step")
+    await ctx.ask("Go on?", CONSENT)
+    write(diary, "end")
+    return "done"
+
+
+async def vigil(ctx: TaskContext, diary: str, gate: str) -> str:
+    """A step, then a wait for a file."""
+    await ctx.step("step", stroke, diary, "step")
+    write(diary, "start")
+    while not Path(gate).exists():  # noqa: ASYNC110 - the file is how another process gives leave
+        await asyncio.sleep(0.01)
+    write(diary, "end")
+    return "done"
+
+
+def toil(diary: str, gate: str) -> str:
+    """For a process of its own: says which, then waits for a file."""
+    write(diary, f"process {os.getpid()}")
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    write(diary, "end")
+    return "done"
+
+
+async def stages(ctx: TaskContext, diary: str, count: int) -> str:
+    """So many steps, each with one effect."""
+    for number in range(count):
+        await ctx.step(f"step-{number}", write, diary, f"step-{number}")
+        await ctx.progress(number + 1, count)
+    write(diary, "end")
+    return "done"

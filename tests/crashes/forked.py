@@ -1,0 +1,96 @@
+"""The tests' end of the fork server: orders processes from it, and asks what became of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.crashes.fork_server import STILL_RUNNING, Order
+from tests.support.processes import Started
+
+ROOT = Path(__file__).parents[2]
+
+
+class ForkServer:
+    """One per session; ends with it, and all its children with it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TASKS_")}
+        self._environment = {**inherited, "PYTHONWARNINGS": "error", "PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.crashes.fork_server", str(theirs.fileno())],
+            cwd=ROOT,
+            env=self._environment,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+        theirs.close()
+        self._lines = ours.makefile("rw")
+        ours.close()
+
+    def start(
+        self,
+        command: list[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        output: Path,
+        *,
+        dies_at: str | None = None,
+        clock_ahead_seconds: float = 0.0,
+    ) -> Started:
+        """A process as the command would be. dies_at: the name of an instant."""
+        order = Order(
+            command,
+            {**self._environment, "TMPDIR": str(directory), **environment},
+            str(directory),
+            str(output),
+            dies_at,
+            clock_ahead_seconds,
+        )
+        output.touch()
+        return Started(Forked(self, self._ask(dataclasses.asdict(order))), output)
+
+    def status(self, pid: int) -> int | None:
+        code = self._ask({"status": pid})
+        return None if code == STILL_RUNNING else code
+
+    def close(self) -> None:
+        self._lines.close()
+        self._process.wait(10)
+
+    def _ask(self, message: object) -> int:
+        self._lines.write(json.dumps(message) + "\n")
+        self._lines.flush()
+        return int(self._lines.readline())
+
+
+class Forked:
+    """As much of a `subprocess.Popen` as `Started` needs, for a child of the fork server."""
+
+    def __init__(self, server: ForkServer, pid: int) -> None:
+        self.pid = pid
+        self._server = server
+        self._exit_code: int | None = None
+
+    def poll(self) -> int | None:
+        if self._exit_code is None:
+            self._exit_code = self._server.status(self.pid)
+        return self._exit_code
+
+    def wait(self) -> int:
+        while (code := self.poll()) is None:
+            time.sleep(0.005)
+        return code
+
+    def send_signal(self, sig: int, /) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.Signals(sig))
