@@ -62,6 +62,13 @@ class OutcomeKind(StrEnum):
     CANCELLED = "cancelled"
 
 
+class PausedBy(StrEnum):
+    """Why a waiting task must not be started yet."""
+
+    BACKOFF = "backoff"
+    BREAKER = "breaker"
+
+
 STATUS_OF_OUTCOME = {
     OutcomeKind.RESULT: TaskStatus.COMPLETED,
     OutcomeKind.RPC_ERROR: TaskStatus.FAILED,

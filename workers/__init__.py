@@ -7,7 +7,15 @@ from workers.artifact import Artifact
 from workers.choices import Choices
 from workers.context import TaskContext
 from workers.decorators import prompt, resource, tool
-from workers.errors import DeclarationError, Declined, ResourceNotFound, TaskCancelled, ToolError
+from workers.errors import (
+    DeclarationError,
+    Declined,
+    Permanent,
+    ResourceNotFound,
+    TaskCancelled,
+    ToolError,
+    Transient,
+)
 from workers.questions import AskFirst
 from workers.result import Reply
 from workers.sync_context import SyncTaskContext
@@ -19,6 +27,7 @@ __all__ = [
     "DeclarationError",
     "Declined",
     "InvalidAnswer",
+    "Permanent",
     "Reply",
     "ResourceNotFound",
     "RpcError",
@@ -26,6 +35,7 @@ __all__ = [
     "TaskCancelled",
     "TaskContext",
     "ToolError",
+    "Transient",
     "prompt",
     "resource",
     "tool",

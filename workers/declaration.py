@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from tasks_server.errors import TasksError
 from tasks_server.uri_template import variables_of
 from workers.definition import ATTRIBUTE, Complete, Definition, RunsIn
-from workers.errors import DeclarationError
+from workers.errors import DeclarationError, ToolError
 from workers.headers import refuse_bad_headers
 from workers.result import structured_type
 from workers.schemas import JsonSchema, arguments_schema, refuse_bad_schema
 from workers.signature import Signature, location, read_signature, refuse
-from workers.units import Size, size_in_bytes
+from workers.units import Duration, Size, milliseconds, size_in_bytes
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -117,6 +118,36 @@ def checked_retries(retries: int) -> int:
             f"retries={retries} cannot be; write how often an attempt is started again, 0 for never"
         )
     return retries
+
+
+def checked_retry_delay(delay: Duration) -> int:
+    pause = milliseconds(delay)
+    if pause is None:
+        raise ValueError("retry_delay=None cannot be; write a duration like '3s', or retries=0 for none")
+    return pause
+
+
+def checked_retry_on(retry_on: Sequence[type[Exception]]) -> tuple[type[Exception], ...]:
+    kinds: tuple[Any, ...] = (retry_on,) if isinstance(retry_on, type) else tuple(retry_on)
+    strange: list[Any] = [
+        kind for kind in kinds if not (isinstance(kind, type) and issubclass(kind, Exception))
+    ]
+    if strange:
+        raise ValueError(
+            f"retry_on holds {strange[0]!r}; write classes of exceptions, like (ConnectionError,)"
+        )
+    answers = [kind.__name__ for kind in kinds if issubclass(kind, ToolError | TasksError)]
+    if answers:
+        raise ValueError(
+            f"retry_on holds {answers[0]}, which is an answer to the caller; raise Transient instead"
+        )
+    return kinds
+
+
+def checked_max_crashes(crashes: int) -> int:
+    if crashes < 1:
+        raise ValueError(f"max_crashes={crashes} cannot be; write 1 to give a task up with its first worker")
+    return crashes
 
 
 def found_description(description: str | None, signature: Signature) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,10 +15,13 @@ from workers.declaration import (
     check_input_schema,
     check_publishable,
     checked_location,
+    checked_max_crashes,
     checked_memory,
     checked_name,
     checked_queue,
     checked_retries,
+    checked_retry_delay,
+    checked_retry_on,
     checked_variables,
     chosen_runs_in,
     found_description,
@@ -40,7 +43,10 @@ def tool(
     title: str | None = None,
     description: str | None = None,
     timeout: Duration = "30m",
-    retries: int = 3,
+    retries: int = 4,
+    retry_delay: Duration = "3s",
+    retry_on: Sequence[type[Exception]] = (),
+    max_crashes: int = 3,
     task: TaskSupport = "optional",
     keep: Duration = "24h",
     poll_interval: Duration = "1s",
@@ -54,7 +60,10 @@ def tool(
     """Offer a function as a tool.
 
     name, description: default to the function's name and its docstring.
-    timeout: of one attempt. retries: how often an attempt that died with its worker is started again.
+    timeout: of one attempt.
+    retries: how often it is started again after it raised `Transient` or one of retry_on; retry_delay: the pause
+    before the first retry, doubled for each further one.
+    max_crashes: how many workers a task may take down with it before it is given up; 1 never starts it again.
     task: whether clients may ("optional"), must or cannot take the call as a task.
     keep: how long a finished task can be fetched. poll_interval: how often clients are told to look.
     runs_in: "event_loop" (async functions' default), "thread" (plain functions' default), or "process", which
@@ -97,6 +106,9 @@ def tool(
                 retention_ms=milliseconds(keep),
                 poll_interval_ms=milliseconds(poll_interval) or 1000,
                 max_retries=checked_retries(retries),
+                retry_delay_ms=checked_retry_delay(retry_delay),
+                retry_on=checked_retry_on(retry_on),
+                max_crashes=checked_max_crashes(max_crashes),
                 memory_bytes=checked_memory(memory, chosen),
             )
             check_publishable(definition)

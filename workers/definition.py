@@ -57,6 +57,9 @@ class ToolDefinition(Runnable):
     retention_ms: int | None
     poll_interval_ms: int
     max_retries: int
+    retry_delay_ms: int
+    retry_on: tuple[type[Exception], ...]
+    max_crashes: int
     memory_bytes: int | None
 
     def offer(self, queue: str) -> ToolOffer:
@@ -73,6 +76,7 @@ class ToolDefinition(Runnable):
             retention_ms=self.retention_ms,
             poll_interval_ms=self.poll_interval_ms,
             max_retries=self.max_retries,
+            max_crashes=self.max_crashes,
             questions=tuple(
                 QuestionOffer(
                     key=question.key,

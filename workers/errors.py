@@ -1,6 +1,8 @@
 """What can go wrong around a tool, as seen by its author.
 
 ToolError           raise it: the caller gets this text as the tool's result, marked as an error
+Transient           raise it when another attempt may succeed: the tool is started again after a while
+Permanent           raise it when no other attempt can succeed, whatever `retry_on` says
 Declined            a person declined or dismissed a question
 TaskCancelled       the task is being stopped; leave the function
 DeclarationError    a decorated function cannot be offered as it is written
@@ -10,6 +12,7 @@ ResourceNotFound    raise it in a resource template that knows no such resource
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal
 
 from tasks_server.errors import INVALID_PARAMS, RpcError
@@ -17,6 +20,21 @@ from tasks_server.errors import INVALID_PARAMS, RpcError
 
 class ToolError(Exception):
     """A failure the calling model should read; the message is all it sees, so say what to do about it."""
+
+
+class Transient(ToolError):
+    """A failure that may be over in a while: the tool runs again from the top, until its retries are used up.
+
+    retry_after: how long the other side wants to be left alone: seconds, or a duration like "30s".
+    """
+
+    def __init__(self, message: str, retry_after: float | str | timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Permanent(ToolError):
+    """A failure that another attempt would only repeat; the caller gets the text at once."""
 
 
 class Declined(ToolError):

@@ -20,12 +20,13 @@ from tasks_server.queue import Dispatch, TaskQueue
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage
 from tasks_server.task import Method, OutcomeKind, Task
-from workers.errors import NotOffered
+from workers.errors import NotOffered, Transient
 from workers.execution.perform import perform
 from workers.execution.work import Work
 from workers.registry import Registry
 from workers.reports import recordable
 from workers.session import Session, Stop
+from workers.setbacks import Setback, Setbacks
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Runner:
         announcer: Announcer,
         artifacts: ArtifactStore,
         *,
+        setbacks: Setbacks,
         park_after_seconds: float,
         publish_catalog: Callable[[], Awaitable[None]],
     ) -> None:
@@ -60,6 +62,7 @@ class Runner:
         self._claims = claims
         self._announcer = announcer
         self._artifacts = artifacts
+        self._setbacks = setbacks
         self._park_after_seconds = park_after_seconds
         self._publish_catalog = publish_catalog
         self.sessions: dict[str, Session] = {}
@@ -156,7 +159,7 @@ class Runner:
         else:
             await session.look_again()
 
-    async def _perform(self, session: Session) -> Outcome | None:
+    async def _perform(self, session: Session) -> Outcome | Setback | None:
         """Run the tool; None when this worker has no say in how the task ends."""
         task = session.task
         work = asyncio.create_task(self._work(session), name=f"task {task.id}")
@@ -188,7 +191,7 @@ class Runner:
         )
         return await perform(work, self._registry, session)
 
-    async def _finish(self, session: Session, outcome: Outcome | None) -> None:
+    async def _finish(self, session: Session, outcome: Outcome | Setback | None) -> None:
         """Write how it ended, as long as the fence holds; a database outage is waited out."""
         unrecordable = _failure("The task has ended, but the database refuses to record how.")
         while True:
@@ -196,6 +199,9 @@ class Runner:
                 if session.stopped is Stop.SHUTDOWN and outcome is None:
                     await session.reports.write_lines()
                     await self._claims.release(session.held)
+                elif isinstance(outcome, Setback):
+                    await session.reports.write_lines()
+                    await self._setbacks.record(session, outcome)
                 elif outcome is not None:
                     reports = session.reports
                     await reports.write_lines()
@@ -221,7 +227,9 @@ def _fence(session: Session) -> tuple[str, int]:
     return session.held.task_id, session.held.attempt
 
 
-def _outcome(work: asyncio.Task[dict[str, Any]], stopped: Stop | None, task: Task) -> Outcome | None:
+def _outcome(
+    work: asyncio.Task[dict[str, Any]], stopped: Stop | None, task: Task
+) -> Outcome | Setback | None:
     """A tool that was stopped may end in any way; only what it achieved nevertheless counts as its result."""
     if work.cancelled() or stopped in {Stop.PARKED, Stop.LOST}:
         return _outcome_of_stop(stopped, task)
@@ -230,6 +238,9 @@ def _outcome(work: asyncio.Task[dict[str, Any]], stopped: Stop | None, task: Tas
         return _outcome_of_stop(stopped, task)
     if error is None:
         return _result(work.result(), task)
+    if isinstance(error, Transient):
+        log.warning("task %s: attempt %d of %s failed: %s", task.id, task.attempt, task.name, error)
+        return Setback.of(error)
     if isinstance(error, RpcError):
         return _failure(error.message, error)
     log.error("task %s: %s %s failed", task.id, task.method, task.name, exc_info=error)

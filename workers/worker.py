@@ -17,6 +17,7 @@ from tasks_server.artifacts import ArtifactStore
 from tasks_server.bus import Bus, CatalogChanged
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims
+from tasks_server.lifecycle.failures import Failures
 from tasks_server.lifecycle.upkeep import Upkeep
 from tasks_server.queue import TaskQueue
 from tasks_server.redis_client import UNAVAILABLE, connect, connect_blocking
@@ -29,6 +30,7 @@ from workers.maintenance import Maintenance
 from workers.queues import Queues
 from workers.registry import Registry
 from workers.runner import Runner
+from workers.setbacks import Setbacks
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +88,7 @@ class Worker:
             claims,
             announcer,
             artifacts,
+            setbacks=Setbacks(Failures(database, announcer, claims), registry),
             park_after_seconds=settings.park_after_seconds,
             publish_catalog=self.publish_catalog,
         )

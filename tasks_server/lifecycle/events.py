@@ -11,7 +11,8 @@ from tasks_server.encoding import encode_text
 
 class EventKind(StrEnum):
     """`attempt` a worker took the task; `progress` coalesced; `log` a line; `question`, `answer` by key;
-    `released` handed back uncharged; `lost` its worker died; `parked` waits without a worker."""
+    `released` handed back uncharged; `lost` its worker died; `parked` waits without a worker; `failed` the attempt
+    failed for a reason that may pass, and when the next one starts."""
 
     ATTEMPT = "attempt"
     PROGRESS = "progress"
@@ -21,6 +22,7 @@ class EventKind(StrEnum):
     PARKED = "parked"
     RELEASED = "released"
     LOST = "lost"
+    FAILED = "failed"
 
 
 def event(task_id: str, at: int, kind: EventKind, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
-from tasks_server.encoding import encode_text
-from tasks_server.errors import INTERNAL_ERROR
+from sqlalchemy import Update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tasks_server.encoding import decode_json
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.events import EventKind, event
+from tasks_server.lifecycle.quarantine import Loss, given_up
 from tasks_server.queue import Dispatch, TaskQueue
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
 from tasks_server.store.statements import requests as requests_sql
+from tasks_server.store.statements import terms as terms_sql
 from tasks_server.store.statements import upkeep as upkeep_sql
-from tasks_server.task import OutcomeKind, Task, TaskStatus
+from tasks_server.task import Task, TaskStatus
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +68,7 @@ class Upkeep:
 
     async def _rescue_one(self, task: Task) -> Task | None:
         async with self._database.transaction() as connection:
-            row = (await connection.execute(_rescue(task))).one_or_none()
+            row = (await connection.execute(await _rescue(connection, task))).one_or_none()
             if row is None:
                 return None
             body = {"attempt": task.attempt, "worker": task.lease_worker}
@@ -73,6 +76,8 @@ class Upkeep:
             await connection.execute(requests_sql.insert_events(), [lost])
         rescued = task_from_row(row)
         fate = "waits for another" if rescued.status is TaskStatus.WORKING else f"is {rescued.status}"
+        if rescued.status is TaskStatus.FAILED:
+            fate = "is quarantined; see `tasks-server dead-letters`"
         log.warning("task %s: worker %s was lost; the task %s", task.id, task.lease_worker, fate)
         return rescued
 
@@ -96,17 +101,18 @@ class Upkeep:
         return ids
 
 
-def _rescue(task: Task) -> Any:
+async def _rescue(connection: AsyncConnection, task: Task) -> Update:
     if task.cancel_requested_at is not None:
-        return upkeep_sql.finish_if_lease_expired(
-            task.id, task.attempt, OutcomeKind.CANCELLED, None, "Cancelled; its worker was lost meanwhile"
-        )
+        return upkeep_sql.cancel_if_lease_expired(task.id, task.attempt)
     if task.status is TaskStatus.INPUT_REQUIRED:
         return upkeep_sql.park_if_lease_expired(task.id, task.attempt)
-    if task.retries_used >= task.max_retries:
-        message = f"The worker was lost in each of {task.retries_used + 1} attempts; the task is given up"
-        error = encode_text({"code": INTERNAL_ERROR, "message": message})
-        return upkeep_sql.finish_if_lease_expired(
-            task.id, task.attempt, OutcomeKind.RPC_ERROR, error, message
-        )
-    return upkeep_sql.rescue_if_lease_expired(task.id, task.attempt)
+    error = f"Worker {task.lease_worker} was lost"
+    if task.crashes + 1 < task.max_crashes:
+        return upkeep_sql.rescue_if_lease_expired(task.id, task.attempt, error)
+    now: int = (await connection.execute(terms_sql.clock())).scalar_one()
+    rows = (await connection.execute(upkeep_sql.losses(task.id, task.crashes))).all()
+    bodies = [(decode_json(row.body), row.at) for row in reversed(rows)]
+    losses = [Loss(body["attempt"], body["worker"], at) for body, at in bodies]
+    losses.append(Loss(task.attempt, task.lease_worker, now))
+    message, outcome = given_up(task, losses)
+    return upkeep_sql.quarantine_if_lease_expired(task.id, task.attempt, outcome, message, error)

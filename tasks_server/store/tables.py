@@ -65,6 +65,7 @@ TASK_CHECKS = {
     "task_counts_not_negative": "attempt >= 0 AND retries_used >= 0 AND dispatch_count >= 0",
     "task_crashes_not_negative": "crashes >= 0",
     "task_quarantined_has_failed": "quarantined_at IS NULL OR status = 'failed'",
+    "task_paused_waits": "paused_by IS NULL OR next_dispatch_at IS NOT NULL",
 }
 
 
@@ -95,6 +96,7 @@ class TaskRow(SQLModel, table=True):
     attempt is the fence: whatever a worker writes is written only if the attempt is still the one it claimed.
     next_dispatch_at is set exactly while the task waits for a worker; when it passes, the queue is told again.
     announced_at is set while a waiting task is in its owner's dispatch window: the queue has been told of it.
+    paused_by says why a waiting task must not be started yet: `backoff` between two attempts, `breaker` of its tool.
     retries_used counts failures that the tool called transient, crashes the deaths of workers; last_error is the
     newest of either. start_by and deadline_at are the queue deadline and the deadline of the whole task.
     quarantined_at marks a dead letter; replay_of names the task that this one repeats.
@@ -106,6 +108,7 @@ class TaskRow(SQLModel, table=True):
         *(CheckConstraint(text, name=name) for name, text in TASK_CHECKS.items()),
         *(partial_index(name, column) for name, column in TASK_PARTIAL_INDEXES.items()),
         Index("task_owner", "owner", "created_at"),
+        _index_where("paused_by = 'breaker'", "task_behind_breaker", "name", "next_dispatch_at"),
         _index_where(
             "idempotency_key IS NOT NULL", "task_idempotency", "owner", "idempotency_key", unique=True
         ),
@@ -150,6 +153,7 @@ class TaskRow(SQLModel, table=True):
     start_by: int | None = Field(sa_column=_optional_millis())
     deadline_at: int | None = Field(sa_column=_optional_millis())
     announced_at: int | None = Field(sa_column=_optional_millis())
+    paused_by: str | None = Field(sa_column=_optional_text())
     quarantined_at: int | None = Field(sa_column=_optional_millis())
     replay_of: str | None = Field(sa_column=_optional_text())
     idempotency_key: str | None = Field(sa_column=_optional_text())
@@ -268,7 +272,8 @@ class BreakerRow(SQLModel, table=True):
     """The circuit breaker of a tool, shared by all workers; a tool that has never failed has none.
 
     failures counts transient failures in a row. While open_until lies ahead nothing of this tool is started;
-    then probe_task may run, alone, and its end decides. cooldown_ms is how long the next pause will be.
+    then probe_task may run, alone for as long as it is leased, and its end decides. cooldown_ms is how long the
+    next pause will be. A closed one without failures is only there until the tasks that it held back are due.
     """
 
     __tablename__ = "breaker"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
@@ -279,7 +284,6 @@ class BreakerRow(SQLModel, table=True):
     opened_at: int | None = Field(sa_column=_optional_millis())
     open_until: int | None = Field(sa_column=_optional_millis())
     probe_task: str | None = Field(sa_column=_optional_text())
-    probe_until: int | None = Field(sa_column=_optional_millis())
     last_error: str | None = Field(sa_column=_optional_text())
 
 

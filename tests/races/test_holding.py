@@ -59,7 +59,7 @@ async def test_two_rescuers(record: Record, another: Record):
     task = await claim(dead, await record.create())
     first, second = await overlap(record, record.upkeep.rescue(), another, another.upkeep.rescue)
     assert (first, second) == (1, 0)
-    assert (await record.task(task.id)).retries_used == 1
+    assert (await record.task(task.id)).crashes == 1
 
 
 async def test_rescue_then_park(record: Record, another: Record):

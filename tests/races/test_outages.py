@@ -21,6 +21,7 @@ from tests.support.waiting import wait_until
 from workers import TaskContext, tool
 from workers.registry import Registry
 from workers.runner import Runner
+from workers.setbacks import Setbacks
 
 
 async def test_a_pool_without_a_free_connection_is_an_outage_like_any(record: Record):
@@ -83,12 +84,14 @@ async def test_a_cancel_between_claim_and_start_is_not_overheard(record: Record,
 
     async def publish() -> None: ...
 
+    claims = Claims(record.database, announcer, worker_id="worker-1", lease_ms=60_000)
     runner = Runner(
         registry,
         record.queue,
-        Claims(record.database, announcer, worker_id="worker-1", lease_ms=60_000),
+        claims,
         announcer,
         record.artifacts,
+        setbacks=Setbacks(record.failures(claims), registry),
         park_after_seconds=1.0,
         publish_catalog=publish,
     )

@@ -81,7 +81,7 @@ async def brought_to_its_end(record: Record, task_id: str) -> Task:
 
 
 async def test_no_task_is_stuck_after_a_storm(record: Record, another: Record):
-    tasks = [await record.create(max_retries=100) for _ in range(6)]
+    tasks = [await record.create(max_crashes=100) for _ in range(6)]
     ids = [task.id for task in tasks]
     seen: Counter[str] = Counter()
     await asyncio.gather(*(storm(each, ids, seen) for each in (record, another) * 3))

@@ -17,6 +17,7 @@ from tasks_server.bus import Bus
 from tasks_server.encoding import encode_text
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Asked, Claims, Held, Question
+from tasks_server.lifecycle.failures import Failures
 from tasks_server.lifecycle.requests import ClientRequests
 from tasks_server.lifecycle.upkeep import Upkeep
 from tasks_server.queue import TaskQueue, queue_key
@@ -121,6 +122,10 @@ class Record:
     def worker(self, name: str = "worker-1", lease_ms: int = 60_000) -> Claims:
         """What a worker of this name does to tasks. A negative lease belongs to a worker that is dead already."""
         return Claims(self.database, self.announcer, worker_id=name, lease_ms=lease_ms)
+
+    def failures(self, worker: Claims) -> Failures:
+        """What this worker does with attempts that fail for a passing reason."""
+        return Failures(self.database, self.announcer, worker)
 
     async def create(self, **changes: Any) -> Task:
         return await self.requests.create(new_task(**changes))

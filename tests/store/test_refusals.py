@@ -26,6 +26,7 @@ IMPOSSIBLE = {
     "task_counts_not_negative": "retries_used = -1",
     "task_crashes_not_negative": "crashes = -1",
     "task_quarantined_has_failed": "quarantined_at = 1",
+    "task_paused_waits": "status = 'input_required', next_dispatch_at = NULL, paused_by = 'backoff'",
 }
 
 

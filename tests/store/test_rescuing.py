@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks_server.encoding import decode_json
 from tasks_server.redis_client import UNAVAILABLE
-from tasks_server.task import OutcomeKind, TaskStatus
+from tasks_server.task import TaskStatus
 from tests.store.counting import traffic
 from tests.store.record import OWNER, Record, accept, ask, claim, finish, opened
 from tests.support.redis_keys import flush
@@ -22,7 +21,8 @@ async def test_a_lost_task_waits_for_another_worker(record: Record):
     task = await claim(dead, await record.create())
     assert await record.upkeep.rescue() == 1
     lost = await record.task(task.id)
-    assert (lost.status, lost.attempt, lost.retries_used) == (TaskStatus.WORKING, 1, 1)
+    assert (lost.status, lost.attempt, lost.crashes) == (TaskStatus.WORKING, 1, 1)
+    assert (lost.retries_used, lost.last_error) == (0, "Worker dead was lost")
     assert (lost.lease_worker, lost.lease_until) == (None, None)
     assert lost.status_message == "The worker was lost; waiting for another one"
     assert lost.revision == task.revision + 1
@@ -45,41 +45,14 @@ async def test_a_worker_that_renews_in_time_keeps_its_task(record: Record):
     assert await record.upkeep.rescue() == 0
 
 
-async def test_retries_run_out(record: Record):
-    dead = record.worker("dead", lease_ms=-1000)
-    task = await record.create(max_retries=2)
-    for retries in (1, 2):
-        await claim(dead, task)
-        await record.upkeep.rescue()
-        task = await record.task(task.id)
-        assert task.retries_used == retries
-    await claim(dead, task)
-    await record.upkeep.rescue()
-    failed = await record.task(task.id)
-    assert (failed.status, failed.outcome_kind) == (TaskStatus.FAILED, OutcomeKind.RPC_ERROR)
-    message = "The worker was lost in each of 3 attempts; the task is given up"
-    assert failed.status_message == message
-    assert failed.outcome is not None
-    assert decode_json(failed.outcome) == {"code": -32603, "message": message}
-    assert failed.retries_used == 2
-
-
-async def test_a_task_without_retries_fails_with_its_worker(record: Record):
-    task = await claim(record.worker("dead", lease_ms=-1000), await record.create(max_retries=0))
-    await record.upkeep.rescue()
-    failed = await record.task(task.id)
-    assert failed.status is TaskStatus.FAILED
-    assert failed.status_message == "The worker was lost in each of 1 attempts; the task is given up"
-
-
 async def test_a_lost_task_that_asks_is_parked_at_no_cost(record: Record):
     dead = record.worker("dead", lease_ms=-1000)
-    task = await claim(dead, await record.create(max_retries=0))
+    task = await claim(dead, await record.create(max_crashes=1))
     await ask(dead, task)
     before = await record.task(task.id)
     assert await record.upkeep.rescue() == 1
     parked = await record.task(task.id)
-    assert (parked.status, parked.attempt, parked.retries_used) == (TaskStatus.INPUT_REQUIRED, 1, 0)
+    assert (parked.status, parked.attempt, parked.crashes) == (TaskStatus.INPUT_REQUIRED, 1, 0)
     assert (parked.revision, parked.input_requests) == (before.revision, before.input_requests)
     assert f"{task.id}:1" not in await record.announced()
     await record.requests.answer(OWNER, task.id, {"name": accept("Ada")})
@@ -93,13 +66,13 @@ async def test_all_tasks_of_a_dead_worker_are_rescued(record: Record):
     assert {f"{task.id}:1" for task in tasks} <= set(await record.announced())
 
 
-async def test_several_rescuers_charge_one_retry(record: Record, another: Record):
+async def test_several_rescuers_count_one_crash(record: Record, another: Record):
     dead = record.worker("dead", lease_ms=-1000)
     tasks = [await claim(dead, await record.create()) for _ in range(5)]
     rescued = await asyncio.gather(*(each.upkeep.rescue() for each in (record, another) * 3))
     assert sum(rescued) == 5
     for task in tasks:
-        assert (await record.task(task.id)).retries_used == 1
+        assert (await record.task(task.id)).crashes == 1
         assert len(await record.events(task.id)) == 2
 
 

@@ -31,6 +31,7 @@ from workers.result import (
     tool_failure,
     tool_result,
 )
+from workers.retries import as_transient
 from workers.signature import Question
 from workers.step import is_async
 
@@ -44,9 +45,9 @@ MAX_COMPLETIONS = 100
 async def perform(work: Work, registry: Registry, port: TaskPort) -> Wire:
     """The result object of the request, without `resultType`, which belongs to the protocol revision.
 
-    A tool's own failures are results with `isError`. Raises RpcError for protocol faults: a name that is not
-    offered, a prompt or resource that failed, whatever RpcError the function raised. Cancel the awaiting task
-    to stop the function; it gets `GRACE_SECONDS` to end.
+    A tool's own failures are results with `isError`, unless another attempt may succeed: then it raises Transient.
+    Raises RpcError for protocol faults: a name that is not offered, a prompt or resource that failed, whatever
+    RpcError the function raised. Cancel the awaiting task to stop the function; it gets `GRACE_SECONDS` to end.
     """
     around = Surroundings(port, registry)
     match work.method:
@@ -74,7 +75,7 @@ async def call_here(definition: ToolDefinition, work: Work, around: Surroundings
 
 
 async def reported(definition: ToolDefinition, work: Work, run: Awaitable[Wire]) -> Wire:
-    """What `run` gives; a failure of the tool as the error result that reports it. Raises RpcError."""
+    """What `run` gives; a failure of the tool as the error result that reports it. Raises RpcError, Transient."""
     try:
         return await run
     except (Exception, TaskCancelled) as error:
@@ -83,6 +84,9 @@ async def reported(definition: ToolDefinition, work: Work, run: Awaitable[Wire])
             raise cause from None
         if isinstance(cause, MemoryError) and definition.memory_bytes is not None:
             cause = ToolError(memory_exceeded(definition.memory_bytes))
+        transient = as_transient(cause, definition.retry_on)
+        if transient is not None:
+            raise transient from cause
         _log_surprise(work, cause)
         return tool_failure(cause)
 

@@ -47,7 +47,7 @@ keeper = Keeper()
 
 
 async def call_in_process(definition: ToolDefinition, work: Work, around: Surroundings) -> dict[str, Any]:
-    """The tool's CallToolResult. Raises RpcError as the tool did, ToolError when its process died."""
+    """The tool's CallToolResult. Raises RpcError and Transient as the tool did, ToolError when its process died."""
     if definition.memory_bytes is not None and not MEMORY_CAN_BE_LIMITED:
         _say_that_memory_is_unlimited()
     async with _started() as child:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks_server.errors import RpcError
+from workers.errors import Transient
 from workers.execution.frames import Frame
 from workers.port import StoredArtifact, TaskPort
 
@@ -35,11 +36,13 @@ _VERBS = frozenset(
 
 
 def failed(error: BaseException) -> Frame:
-    """An exception in JSON; RpcError keeps its parts."""
+    """An exception in JSON; RpcError and Transient keep their parts."""
     if isinstance(error, asyncio.CancelledError):
         return {"cancelled": True}
     if isinstance(error, RpcError):
         return {"rpc_error": error.as_object()}
+    if isinstance(error, Transient):
+        return {"transient": str(error), "retry_after": error.retry_after}
     return {"error": f"{type(error).__name__}: {error}"}
 
 
@@ -50,6 +53,8 @@ def outcome(frame: Frame) -> Any:
     if "rpc_error" in frame:
         error = frame["rpc_error"]
         raise RpcError(error["code"], error["message"], error.get("data"))
+    if "transient" in frame:
+        raise Transient(frame["transient"], frame["retry_after"])
     if "error" in frame:
         raise RuntimeError(frame["error"])
     return frame["value"]

@@ -30,5 +30,5 @@ def errand(
         retention_ms=KEPT_MS,
         poll_interval_ms=None,
         run_timeout_ms=run_timeout_ms,
-        max_retries=1,
+        max_retries=0,
     )

@@ -20,7 +20,7 @@ from tasks_server.store.statements.terms import (
     t,
 )
 from tasks_server.store.tables import ARTIFACT, CHECKPOINT, INPUT_REQUEST, TASK
-from tasks_server.task import ATTACHED_ANSWER_SECONDS, Door, OutcomeKind, TaskStatus
+from tasks_server.task import ATTACHED_ANSWER_SECONDS, Door, OutcomeKind, PausedBy, TaskStatus
 
 
 def _held(task_id: str, attempt: int, worker: str) -> ColumnElement[bool]:
@@ -42,6 +42,7 @@ def claim_if_waiting(task_id: str, attempt: int, worker: str, lease_ms: int) -> 
             lease_until=now_ms() + lease_ms,
             started_at=func.coalesce(t.started_at, now_ms()),
             next_dispatch_at=None,
+            paused_by=None,
             dispatch_count=0,
             status_message=None,
             **CHANGED,
@@ -128,6 +129,26 @@ def release_if_held(task_id: str, attempt: int, worker: str, announce_after_ms: 
             attempt=t.attempt + 1,
             next_dispatch_at=case((t.status == TaskStatus.WORKING, now_ms() + announce_after_ms), else_=None),
             **UNLEASED,
+        )
+        .returning(*TASK.c)
+    )
+
+
+def retry_if_held(task_id: str, attempt: int, worker: str, pause_ms: int, message: str, error: str) -> Update:
+    """The attempt failed for a reason that may pass: the next one waits, and is announced when the pause is over."""
+    return (
+        update(TASK)
+        .where(_held(task_id, attempt, worker), NOT_CANCELLING)
+        .values(
+            status=TaskStatus.WORKING,
+            status_message=message,
+            attempt=t.attempt + 1,
+            retries_used=t.retries_used + 1,
+            last_error=error,
+            next_dispatch_at=now_ms() + pause_ms,
+            paused_by=PausedBy.BACKOFF,
+            **UNLEASED,
+            **CHANGED,
         )
         .returning(*TASK.c)
     )

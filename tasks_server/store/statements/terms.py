@@ -31,6 +31,8 @@ REDISPATCH_AFTER_MS = 2_000
 REDISPATCH_AT_MOST_MS = 60_000
 # An unfinished task always shows at least this much time left, and gets more before half of it has passed.
 MINIMUM_TTL_MS = 60_000
+# A dead letter is kept at least this long, so that an operator finds it after a holiday.
+DEAD_LETTER_MS = 7 * 24 * 60 * 60 * 1000
 
 CHANGED: dict[str, Any] = {"revision": t.revision + 1, "updated_at": now_ms()}
 UNLEASED: dict[str, Any] = {"lease_worker": None, "lease_until": None}
@@ -49,6 +51,7 @@ def finished(kind: OutcomeKind, outcome: str | None) -> dict[str, Any]:
         "outcome": outcome,
         "finished_at": now_ms(),
         "next_dispatch_at": None,
+        "paused_by": None,
         "ttl_ms": now_ms() - t.created_at + t.retention_ms,
         "expires_at": now_ms() + t.retention_ms,
         **UNLEASED,

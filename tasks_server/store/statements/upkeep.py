@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Delete, Update, and_, case, delete, or_, s
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.terms import (
     CHANGED,
+    DEAD_LETTER_MS,
     IS_OPEN,
     MINIMUM_TTL_MS,
     NOT_CANCELLING,
@@ -19,7 +20,7 @@ from tasks_server.store.statements.terms import (
     finished,
     t,
 )
-from tasks_server.store.tables import TASK
+from tasks_server.store.tables import TASK, TASK_EVENT
 from tasks_server.task import Door, OutcomeKind, TaskStatus
 
 
@@ -47,7 +48,7 @@ def finished_tasks_past_expiry(limit: int) -> Selection:
 
 
 def mark_dispatched(ids: Iterable[str]) -> Update:
-    """Announced again; the next announcement is twice as far away."""
+    """Announced again; the next announcement is twice as far away. A back-off that is over is over."""
     pause = case(
         (t.dispatch_count >= 5, REDISPATCH_AT_MOST_MS),
         *((t.dispatch_count == n, REDISPATCH_AFTER_MS * 2**n) for n in range(5)),
@@ -56,15 +57,15 @@ def mark_dispatched(ids: Iterable[str]) -> Update:
     return (
         update(TASK)
         .where(t.id.in_(list(ids)), t.next_dispatch_at.is_not(None))
-        .values(next_dispatch_at=now_ms() + pause, dispatch_count=t.dispatch_count + 1)
+        .values(next_dispatch_at=now_ms() + pause, dispatch_count=t.dispatch_count + 1, paused_by=None)
     )
 
 
 def dispatch_everything_waiting() -> Update:
-    """The queue has forgotten everything: every waiting task is due."""
+    """The queue has forgotten everything: every waiting task is due, unless it must not be started yet."""
     return (
         update(TASK)
-        .where(t.next_dispatch_at.is_not(None))
+        .where(t.next_dispatch_at.is_not(None), t.paused_by.is_(None))
         .values(next_dispatch_at=now_ms(), dispatch_count=0)
     )
 
@@ -73,14 +74,15 @@ def _lease_expired(task_id: str, attempt: int) -> ColumnElement[bool]:
     return and_(t.id == task_id, t.attempt == attempt, t.lease_until < now_ms(), IS_OPEN)
 
 
-def rescue_if_lease_expired(task_id: str, attempt: int) -> Update:
-    """The holder is dead or cut off: the task waits for another worker, as a new attempt that costs a retry."""
+def rescue_if_lease_expired(task_id: str, attempt: int, error: str) -> Update:
+    """The holder is dead or cut off: the task waits for another worker, as a new attempt. The crash is counted."""
     return (
         update(TASK)
         .where(_lease_expired(task_id, attempt), t.status == TaskStatus.WORKING, NOT_CANCELLING)
         .values(
             attempt=t.attempt + 1,
-            retries_used=t.retries_used + 1,
+            crashes=t.crashes + 1,
+            last_error=error,
             next_dispatch_at=now_ms() + REDISPATCH_AFTER_MS,
             status_message="The worker was lost; waiting for another one",
             **UNLEASED,
@@ -100,15 +102,37 @@ def park_if_lease_expired(task_id: str, attempt: int) -> Update:
     )
 
 
-def finish_if_lease_expired(
-    task_id: str, attempt: int, kind: OutcomeKind, outcome: str | None, message: str
-) -> Update:
-    """→ failed or cancelled in the name of a worker that will not come back."""
+def cancel_if_lease_expired(task_id: str, attempt: int) -> Update:
+    """→ cancelled in the name of a worker that will not come back."""
+    message = "Cancelled; its worker was lost meanwhile"
     return (
         update(TASK)
         .where(_lease_expired(task_id, attempt))
-        .values(status_message=message, **finished(kind, outcome))
+        .values(status_message=message, **finished(OutcomeKind.CANCELLED, None))
         .returning(*TASK.c)
+    )
+
+
+def quarantine_if_lease_expired(task_id: str, attempt: int, outcome: str, message: str, error: str) -> Update:
+    """→ failed, as a dead letter, after one crash too many. Kept for operators to look at."""
+    kept = case((t.retention_ms < DEAD_LETTER_MS, DEAD_LETTER_MS), else_=t.retention_ms)
+    values = {
+        **finished(OutcomeKind.RPC_ERROR, outcome),
+        "status_message": message,
+        "crashes": t.crashes + 1,
+        "last_error": error,
+        "quarantined_at": now_ms(),
+        "ttl_ms": now_ms() - t.created_at + kept,
+        "expires_at": now_ms() + kept,
+    }
+    return update(TASK).where(_lease_expired(task_id, attempt)).values(**values).returning(*TASK.c)
+
+
+def losses(task_id: str, limit: int) -> Selection:
+    """When and where a task has lost its workers, newest first."""
+    e = TASK_EVENT.c
+    return (
+        select(e.at, e.body).where(e.task_id == task_id, e.kind == "lost").order_by(e.id.desc()).limit(limit)
     )
 
 

@@ -17,7 +17,17 @@ from typing import Annotated
 
 from pydantic import BaseModel
 
-from workers import Artifact, AskFirst, RpcError, SyncTaskContext, TaskCancelled, TaskContext, ToolError, tool
+from workers import (
+    Artifact,
+    AskFirst,
+    RpcError,
+    SyncTaskContext,
+    TaskCancelled,
+    TaskContext,
+    ToolError,
+    Transient,
+    tool,
+)
 
 
 class Confirm(BaseModel):
@@ -166,3 +176,11 @@ def hold_a_copy(ctx: SyncTaskContext) -> None:
     ctx.status(str(copy))
     while True:
         time.sleep(0.01)
+
+
+@tool(runs_in="process", retry_on=(ConnectionError,))
+def stumble(how: str) -> str:
+    """Fails for a reason that may pass."""
+    if how == "raised":
+        raise Transient("The archive is busy.", retry_after="30s")
+    raise ConnectionResetError("reset by peer")

@@ -22,6 +22,7 @@ from workers import (
     Reply,
     SyncTaskContext,
     TaskContext,
+    ToolError,
     prompt,
     resource,
     tool,
@@ -108,6 +109,7 @@ def test_policies_are_published_in_milliseconds() -> None:
         description="Said here.",
         timeout="2h",
         retries=1,
+        max_crashes=1,
         task="required",
         keep=None,
         poll_interval="5s",
@@ -127,6 +129,7 @@ def test_policies_are_published_in_milliseconds() -> None:
         retention_ms=None,
         poll_interval_ms=5000,
         max_retries=1,
+        max_crashes=1,
     )
 
 
@@ -363,6 +366,20 @@ def plain() -> None:
 REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (undocumented, {}, "needs a docstring"),
     (fine, {"retries": -1}, "retries=-1 cannot be; write how often .* 0 for never"),
+    (fine, {"retry_delay": None}, "retry_delay=None cannot be; write a duration like '3s'"),
+    (fine, {"retry_delay": "soon"}, "'soon' is not a duration"),
+    (
+        fine,
+        {"retry_on": ("ConnectionError",)},
+        "retry_on holds 'ConnectionError'; write classes of exceptions",
+    ),
+    (fine, {"retry_on": (KeyboardInterrupt,)}, "retry_on holds <class 'KeyboardInterrupt'>; write classes"),
+    (
+        fine,
+        {"retry_on": (ToolError,)},
+        "retry_on holds ToolError, which is an answer .* raise Transient instead",
+    ),
+    (fine, {"max_crashes": 0}, "max_crashes=0 cannot be; write 1 to give a task up with its first worker"),
     (fine, {"queue": "a b c/.."}, "'a b c/..' is not the name of a queue; use 1 to 128 of"),
     (fine, {"queue": ""}, "'' is not the name of a queue"),
     (unannotated, {}, r"'name' needs an annotation, for example `name: str`"),

@@ -19,6 +19,7 @@ from tests.support.processes import all_gone
 from tests.support.waiting import wait_until
 from tests.unit.workers import process_tools as tools
 from tests.unit.workers.recording_port import RecordingPort
+from workers import Transient
 from workers.definition import ATTRIBUTE
 from workers.execution import Work, perform, process
 from workers.execution.calling import Surroundings
@@ -183,6 +184,15 @@ async def test_errors_keep_their_kind_across_the_pipe() -> None:
     with pytest.raises(RpcError) as raised:
         await run(tools.die, how="rpc error")
     assert raised.value.as_object() == {"code": -32050, "message": "refused", "data": {"why": "rpc error"}}
+
+
+async def test_a_passing_failure_keeps_its_kind_and_its_wish_across_the_pipe() -> None:
+    with pytest.raises(Transient, match="The archive is busy") as raised:
+        await run(tools.stumble, how="raised")
+    assert raised.value.retry_after == 30
+    with pytest.raises(Transient, match="ConnectionResetError: reset by peer") as raised:
+        await run(tools.stumble, how="listed")
+    assert raised.value.retry_after is None
 
 
 @pytest.mark.parametrize(

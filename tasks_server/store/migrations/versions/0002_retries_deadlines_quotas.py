@@ -21,6 +21,7 @@ TASK_COLUMNS = (
     "start_by BIGINT",
     "deadline_at BIGINT",
     "announced_at BIGINT",
+    "paused_by TEXT CONSTRAINT task_paused_waits CHECK (paused_by IS NULL OR next_dispatch_at IS NOT NULL)",
     "quarantined_at BIGINT CONSTRAINT task_quarantined_has_failed"
     " CHECK (quarantined_at IS NULL OR status = 'failed')",
     "replay_of TEXT",
@@ -51,7 +52,6 @@ def upgrade() -> None:
         sa.Column("opened_at", sa.BigInteger),
         sa.Column("open_until", sa.BigInteger),
         sa.Column("probe_task", sa.Text),
-        sa.Column("probe_until", sa.BigInteger),
         sa.Column("last_error", sa.Text),
     )
     if op.get_bind().dialect.name == "sqlite":
@@ -78,6 +78,14 @@ def _create_indexes() -> None:
     for name, column in TASK_INDEXES.items():
         where = sa.text(f"{column} IS NOT NULL")
         op.create_index(name, "task", [column], sqlite_where=where, postgresql_where=where)
+    where = sa.text("paused_by = 'breaker'")
+    op.create_index(
+        "task_behind_breaker",
+        "task",
+        ["name", "next_dispatch_at"],
+        sqlite_where=where,
+        postgresql_where=where,
+    )
     where = sa.text("idempotency_key IS NOT NULL")
     op.create_index(
         "task_idempotency",
@@ -105,7 +113,7 @@ def downgrade() -> None:
         op.execute("DROP TRIGGER task_event_guard ON task_event")
         op.execute("DROP FUNCTION task_event_guard")
     op.drop_index("input_request_deadline")
-    for name in ("task_idempotency", *TASK_INDEXES):
+    for name in ("task_behind_breaker", "task_idempotency", *TASK_INDEXES):
         op.drop_index(name)
     for table, columns in COLUMNS.items():
         for column in reversed(columns):

@@ -1,0 +1,74 @@
+"""What a worker does with a task whose attempt failed for a reason that may pass: try again later, or give up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tasks_server.errors import StaleTransition
+from tasks_server.lifecycle.announce import Announcer
+from tasks_server.lifecycle.claims import Claims, Held
+from tasks_server.lifecycle.events import EventKind, event
+from tasks_server.store.database import Database
+from tasks_server.store.rows import task_from_row
+from tasks_server.store.statements import claims as claims_sql
+from tasks_server.store.statements import requests as requests_sql
+from tasks_server.task import OutcomeKind, Progress, Task
+
+
+class Failures:
+    """Fenced like `Claims`: a task that is not held any more raises StaleTransition."""
+
+    def __init__(self, database: Database, announcer: Announcer, claims: Claims) -> None:
+        self._database = database
+        self._announcer = announcer
+        self._claims = claims
+
+    async def retry(self, task: Task, error: str, pause_ms: int) -> Task:
+        """Let the task wait for its next attempt; one whose cancellation was asked for ends as cancelled."""
+        message = f"{_failed(task, error)} The next one starts in {_in_words(pause_ms)}."
+        change = claims_sql.retry_if_held(*self._fence(task), pause_ms, message, error)
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(change)).one_or_none()
+            if row is not None:
+                await _log_failure(connection, task, row.updated_at, error, row.next_dispatch_at)
+        if row is None:
+            held = Held(task.id, task.attempt)
+            return await self._claims.finish(held, OutcomeKind.CANCELLED, None, None, "Cancelled")
+        await self._announcer.changed(task.id)
+        return task_from_row(row)
+
+    async def give_up(self, task: Task, error: str, result: str, progress: Progress | None) -> Task:
+        """End the task with this error result: it has no retries left."""
+        values: dict[str, Any] = {"status_message": _failed(task, error), "last_error": error}
+        if progress is not None:
+            values |= {"progress": progress.progress, "progress_total": progress.total}
+        change = claims_sql.finish_if_held(*self._fence(task), OutcomeKind.RESULT, result, values)
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(change)).one_or_none()
+            if row is None:
+                raise StaleTransition(task.id, OutcomeKind.RESULT)
+            await _log_failure(connection, task, row.updated_at, error, None)
+        await self._announcer.changed(task.id)
+        return task_from_row(row)
+
+    def _fence(self, task: Task) -> tuple[str, int, str]:
+        return task.id, task.attempt, self._claims.worker_id
+
+
+async def _log_failure(
+    connection: AsyncConnection, task: Task, at: int, error: str, next_at: int | None
+) -> None:
+    body = {"attempt": task.attempt, "class": "transient", "error": error, "next_at": next_at}
+    await connection.execute(requests_sql.insert_events(), [event(task.id, at, EventKind.FAILED, body)])
+
+
+def _failed(task: Task, error: str) -> str:
+    return f"Attempt {task.retries_used + 1} of {task.max_retries + 1} failed: {error.rstrip('. ')}."
+
+
+def _in_words(pause_ms: int) -> str:
+    if pause_ms < 100_000:
+        return f"{pause_ms / 1000:.2g} s"
+    return f"{round(pause_ms / 60_000)} min"
