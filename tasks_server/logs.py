@@ -10,6 +10,10 @@ from typing import Any, Literal
 
 # Libraries that tell more about themselves than an operator wants to know.
 QUIET = ("alembic", "arq", "asyncio", "httpx", "sse_starlette", "uvicorn")
+# What strangers send is answered, and nothing an operator could act on: uvicorn warns of every malformed request.
+SILENT = ("uvicorn.error",)
+# Of a traceback, at each end: a parser that recursed too deeply would fill the log with thousands.
+LINES = 60
 # What every LogRecord has; the rest came in through `extra=` and is data.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
@@ -22,9 +26,22 @@ def configure_logging(log_format: Literal["text", "json"], process: str) -> None
     logging.captureWarnings(capture=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
-class TextLines(logging.Formatter):
+class Formatter(logging.Formatter):
+    """Shortens tracebacks."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging calls it so
+        lines = super().formatException(ei).splitlines()
+        left_out = len(lines) - 2 * LINES
+        if left_out <= 0:
+            return "\n".join(lines)
+        return "\n".join([*lines[:LINES], f"  … {left_out} lines …", *lines[-LINES:]])
+
+
+class TextLines(Formatter):
     """`14:03:59 warning worker: Redis is not reachable`."""
 
     def __init__(self, process: str) -> None:
@@ -35,7 +52,7 @@ class TextLines(logging.Formatter):
         return super().format(record)
 
 
-class JsonLines(logging.Formatter):
+class JsonLines(Formatter):
     """An object a line: `at` (UTC), `level`, `process`, `logger`, `message`, and what `extra=` held."""
 
     def __init__(self, process: str) -> None:

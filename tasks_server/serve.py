@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Generator
@@ -20,13 +21,13 @@ from tasks_server.errors import ConfigurationError
 from tasks_server.event_loop import on_stop_signals
 from tasks_server.settings import LOOPBACK_HOSTS, Settings
 from tasks_server.startup import check_database
-
-logger = logging.getLogger(__name__)
+from tasks_server.transport.patience import PatientProtocol
 
 log = logging.getLogger(__name__)
 
 # A client that does not read its stream must not keep the process from ending.
 SHUTDOWN_GRACE_SECONDS = 5
+OPEN_FILES = 65_536
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -37,6 +38,7 @@ class HttpServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=PatientProtocol,
                 lifespan="off",  # whoever runs the server runs the lifespan, and sees its errors as they are
                 log_config=None,
                 access_log=False,
@@ -89,7 +91,17 @@ def open_listener(settings: Settings) -> socket.socket:
             "it could use every tool. Listen on 127.0.0.1, or set TASKS_ALLOW_UNAUTHENTICATED=true if "
             "something in front of this server decides who gets in."
         )
+    _allow_many_connections()
     return listen(settings.host, settings.port)
+
+
+def _allow_many_connections() -> None:
+    """Every stream is an open file, and what systems allow at first is often only 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # macOS may allow less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+import anyio
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tasks_server.settings import LOOPBACK_HOSTS, Settings
+from tasks_server.transport import patience
 
 ANY = "*"
 ANONYMOUS = "anonymous"
@@ -24,6 +26,10 @@ ANONYMOUS = "anonymous"
 
 class BodyTooLarge(Exception):
     """The request body is larger than the operator allows."""
+
+
+class BodyTooSlow(Exception):
+    """The request body did not come in time."""
 
 
 class TrustedOrigins:
@@ -96,18 +102,22 @@ def caller_of(request: Request) -> str:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body. Raises BodyTooLarge before more than `limit` bytes are held."""
+    """The whole body. Raises BodyTooLarge before more than `limit` bytes are held, BodyTooSlow."""
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > limit:
         raise BodyTooLarge
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise BodyTooLarge
-        chunks.append(chunk)
-    return b"".join(chunks)
+    end = anyio.current_time() + patience.TRANSFER_SECONDS
+    with anyio.move_on_after(patience.SILENCE_SECONDS) as waiting:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise BodyTooLarge
+            chunks.append(chunk)
+            waiting.deadline = min(end, anyio.current_time() + patience.SILENCE_SECONDS)
+        return b"".join(chunks)
+    raise BodyTooSlow
 
 
 def accepts(header: str | None, wanted: Iterable[str]) -> bool:

@@ -38,6 +38,7 @@ from tasks_server.settings import Settings
 from tasks_server.transport.downloads import ArtifactDownload
 from tasks_server.transport.guards import (
     BodyTooLarge,
+    BodyTooSlow,
     CrossOrigin,
     OriginGuard,
     accepts,
@@ -100,6 +101,8 @@ class McpEndpoint:
             body = await read_body(request, self._max_request_bytes)
         except BodyTooLarge:
             return _refusal(413, f"The body is larger than {self._max_request_bytes} bytes.")
+        except BodyTooSlow:
+            return _refusal(408, "The body did not come in time.", Connection="close")
         except ClientDisconnect:
             return Response(status_code=400)
         headers = Headers(request.headers.raw)

@@ -18,6 +18,7 @@ from workers.tools.datasets.engine import Engine, OnPercent, literal, out_of_mem
 from workers.tools.datasets.load import Dataset
 from workers.tools.datasets.names import distinct_names
 from workers.tools.datasets.query_error import explained
+from workers.tools.datasets.refusal import QueryRefused
 from workers.tools.datasets.report import ResultColumn
 from workers.tools.datasets.statement import one_select
 from workers.tools.datasets.values import as_json, is_nested, selectable, short_type
@@ -71,6 +72,11 @@ def run_query(
 
 def _write(engine: Engine, select: str, path: Path) -> list[ResultColumn]:
     relation = engine.connection.sql(select)
+    if len(relation.columns) > engine.limits.columns:
+        raise QueryRefused(
+            f"The result has {len(relation.columns):,} columns; at most {engine.limits.columns:,} are accepted. "
+            "Select the ones that matter, or UNPIVOT."
+        )
     names = distinct_names(str(name) or "column" for name in relation.columns)
     columns = [
         ResultColumn(name=name, type=str(kind)) for name, kind in zip(names, relation.types, strict=True)

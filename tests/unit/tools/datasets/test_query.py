@@ -14,6 +14,7 @@ from tests.unit.tools.datasets.conftest import Open, dataset_from
 from workers.errors import TaskCancelled
 from workers.tools.datasets.limits import Limits
 from workers.tools.datasets.load import Dataset, rising
+from workers.tools.datasets.names import distinct_names
 from workers.tools.datasets.query import Answer, ResultFormat, run_query
 from workers.tools.datasets.refusal import QueryRefused
 
@@ -217,3 +218,15 @@ def test_progress_only_grows(opened: Open) -> None:
     assert reported
     assert reported == sorted(reported)
     assert all(0 < percent <= 100 for percent in reported)
+
+
+def test_a_result_of_too_many_columns_is_refused_at_once(one: Dataset) -> None:
+    columns = one.engine.limits.columns
+    with pytest.raises(QueryRefused, match=f"The result has {columns + 1:,} columns"):
+        ask(one, "SELECT 1" + ", 1" * columns)
+
+
+def test_thousands_of_equal_names_are_told_apart() -> None:
+    names = distinct_names(["a", "A_1", *["A"] * 20_000])  # a minute, if each were counted from one
+    assert names[:4] == ["a", "A_1", "A_2", "A_3"]
+    assert len({name.casefold() for name in names}) == len(names)

@@ -1,0 +1,73 @@
+"""How long clients may take: one that sends or reads nothing must not keep a connection for ever.
+
+uvicorn counts only the pause between two requests. A client that begins a request and does not end it, or asks
+for much and reads nothing, would cost a file descriptor and memory for as long as it likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+HEAD_SECONDS = 30.0
+"""From the connection, or the end of the answer before, to the last header."""
+
+SILENCE_SECONDS = 30.0
+"""How long nothing may come of a body that is not complete."""
+
+TRANSFER_SECONDS = 300.0
+"""How long a whole body may take to come, and what was written to be read."""
+
+
+class PatientProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1, which hangs up on clients that do not get their request out, or the answer in."""
+
+    _waiting_for_head: asyncio.TimerHandle | None = None
+    _waiting_for_reader: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._is_between_requests():
+            self._stop_expecting_head()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._is_between_requests():  # a request that was sent ahead may have been begun already
+            self._expect_head()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._waiting_for_reader = self.loop.call_later(TRANSFER_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_expecting_reader()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_expecting_head()
+        self._stop_expecting_reader()
+        super().connection_lost(exc)
+
+    def _is_between_requests(self) -> bool:
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is None or cycle.response_complete
+
+    def _expect_head(self) -> None:
+        self._stop_expecting_head()
+        self._waiting_for_head = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_expecting_head(self) -> None:
+        if self._waiting_for_head is not None:
+            self._waiting_for_head.cancel()
+            self._waiting_for_head = None
+
+    def _stop_expecting_reader(self) -> None:
+        if self._waiting_for_reader is not None:
+            self._waiting_for_reader.cancel()
+            self._waiting_for_reader = None
