@@ -32,6 +32,7 @@ CALLS: list[tuple[Method, str, dict[str, Any], str]] = [
     (Method.CALL_TOOL, "count_words", {"text": "a bee", "ignore": ["a"]}, '{"words":1,"longest":"bee"}'),
     (Method.CALL_TOOL, "count_words", {"text": ""}, "The text has no words. Send some text."),
     (Method.CALL_TOOL, "summarise", {"csv": "a\n1\n"}, "2 rows."),
+    (Method.CALL_TOOL, "forecast", {"city": "Ulm"}, "Sunny in Ulm."),
     (Method.CALL_TOOL, "translate", {"source": "p", "pages": 2}, "English: p 1 p 2"),
     (Method.CALL_TOOL, "burn", {"title": "Emma"}, "Emma burns."),
     (Method.CALL_TOOL, "crunch", {"numbers": [1, 2]}, "3"),
