@@ -23,6 +23,7 @@ LIST_ROOTS = "roots/list"
 
 _ACTIONS = ("accept", "decline", "cancel")
 _MAX_REASONS = 3
+_WAITED_MS = "unansweredForMs"
 
 
 def missing_capability(request: Mapping[str, Any], capabilities: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -56,6 +57,16 @@ def cannot_be_asked(name: str, required: Mapping[str, Any]) -> str:
 def is_accepted(response: Mapping[str, Any]) -> bool:
     """False for an elicitation that the user declined or dismissed."""
     return response.get("action", "accept") == "accept"
+
+
+def no_answer(waited_ms: int) -> dict[str, Any]:
+    """The response of a question whose deadline has passed; nobody dismissed it, but nobody can answer it now."""
+    return {"action": "cancel", _WAITED_MS: waited_ms}
+
+
+def waited_for_nothing_ms(response: Mapping[str, Any]) -> int | None:
+    """How long a question was open, if nobody answered it; None if somebody did."""
+    return response.get(_WAITED_MS)
 
 
 def check_answer(key: str, request: Mapping[str, Any], response: Any) -> None:

@@ -51,6 +51,16 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         default=15.0, gt=0, description="A worker that is silent for this long has lost its tasks."
     )
+    max_run_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="Longest that one attempt of any task may run, whatever its tool allows; empty for no limit.",
+    )
+    max_retention_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        description="Longest that finished tasks are kept, whatever their tools say; empty for no limit.",
+    )
     park_after_seconds: float = Field(
         default=2.0,
         ge=0,

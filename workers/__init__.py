@@ -15,6 +15,7 @@ from workers.errors import (
     TaskCancelled,
     ToolError,
     Transient,
+    Unanswered,
 )
 from workers.questions import AskFirst
 from workers.result import Reply
@@ -36,6 +37,7 @@ __all__ = [
     "TaskContext",
     "ToolError",
     "Transient",
+    "Unanswered",
     "prompt",
     "resource",
     "tool",

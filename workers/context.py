@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from inspect import isawaitable
@@ -16,9 +16,10 @@ from workers.artifact import Artifact, as_file, guess_mime_type
 from workers.cancellation import Cancellation
 from workers.daemon_thread import in_thread
 from workers.port import TaskPort
-from workers.questions import Form, accepted, form_request, url_request
+from workers.questions import Deadline, Form, accepted, form_request, url_request
 from workers.schemas import JsonSchema
 from workers.step import Steps, StepValue, is_async
+from workers.units import Duration
 
 if TYPE_CHECKING:
     from mcp_types import CreateMessageResult, Root, SamplingMessage
@@ -88,34 +89,68 @@ class TaskContext:
         await self._port.log(level, to_jsonable_python(data, by_alias=True), logger)
 
     @overload
-    async def ask(self, message: str, form: type[Answer], *, key: str | None = None) -> Answer: ...
+    async def ask(
+        self,
+        message: str,
+        form: type[Answer],
+        *,
+        key: str | None = None,
+        within: Duration = None,
+        default: Answer | Mapping[str, Any] | None = None,
+    ) -> Answer: ...
 
     @overload
-    async def ask(self, message: str, form: JsonSchema, *, key: str | None = None) -> dict[str, Any]: ...
+    async def ask(
+        self,
+        message: str,
+        form: JsonSchema,
+        *,
+        key: str | None = None,
+        within: Duration = None,
+        default: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]: ...
 
-    async def ask(self, message: str, form: type[Answer] | JsonSchema, *, key: str | None = None) -> Any:
+    async def ask(
+        self,
+        message: str,
+        form: type[Answer] | JsonSchema,
+        *,
+        key: str | None = None,
+        within: Duration = None,
+        default: Any = None,
+    ) -> Any:
         """Ask the person behind the client to fill in a form (client/elicitation, form mode).
 
         form: a Pydantic model of plain fields, or such a schema. Never for secrets: those need `ask_url`.
         While it waits the task may give up its worker, and run again from the top once the answer is there:
         put work that must not be repeated into `step`, and ask the same questions in the same order, or give
         each a key.
+        within: how long the question stays open, counted from when it is first put; then `default` is the
+        answer, or Unanswered is raised.
 
         Raises Declined; InvalidAnswer when a validator of the model objects; ValueError for a form with other
-        than plain fields; RpcError (-32021) when the client cannot be asked.
+        than plain fields, or a default that does not fit it; RpcError (-32021) when the client cannot be asked.
         """
         checked = Form(form)
+        deadline = Deadline.of(within, default, checked)
         request = form_request(message, checked.schema)
-        response = await self._port.request_input(key, "elicitation/create", request)
+        response = await self._elicit(key, request, deadline)
         return checked.read(key or message, message, response)
 
-    async def ask_url(self, message: str, url: str, *, key: str | None = None) -> None:
+    async def ask_url(
+        self, message: str, url: str, *, key: str | None = None, within: Duration = None
+    ) -> None:
         """Ask the person to open a URL (client/elicitation, URL mode).
 
-        Returns when they agreed to open it, which is not yet what they do there. Raises Declined.
+        Returns when they agreed to open it, which is not yet what they do there. Raises Declined, and Unanswered
+        when nobody did either `within` that time.
         """
-        accepted(
-            message, await self._port.request_input(key, "elicitation/create", url_request(message, url))
+        deadline = Deadline.of(within, None)
+        accepted(message, await self._elicit(key, url_request(message, url), deadline))
+
+    async def _elicit(self, key: str | None, request: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+        return await self._port.request_input(
+            key, "elicitation/create", request, deadline.within_ms, deadline.default
         )
 
     async def sample(

@@ -43,6 +43,8 @@ def tool(
     title: str | None = None,
     description: str | None = None,
     timeout: Duration = "30m",
+    start_within: Duration = None,
+    deadline: Duration = None,
     retries: int = 4,
     retry_delay: Duration = "3s",
     retry_on: Sequence[type[Exception]] = (),
@@ -60,7 +62,8 @@ def tool(
     """Offer a function as a tool.
 
     name, description: default to the function's name and its docstring.
-    timeout: of one attempt.
+    timeout: of one attempt. start_within: how long the task may wait for its first start. deadline: of the whole
+    task, from its call, with all attempts, waiting and questions.
     retries: how often it is started again after it raised `Transient` or one of retry_on; retry_delay: the pause
     before the first retry, doubled for each further one.
     max_crashes: how many workers a task may take down with it before it is given up; 1 never starts it again.
@@ -110,6 +113,8 @@ def tool(
                 retry_on=checked_retry_on(retry_on),
                 max_crashes=checked_max_crashes(max_crashes),
                 memory_bytes=checked_memory(memory, chosen),
+                start_within_ms=milliseconds(start_within),
+                deadline_ms=milliseconds(deadline),
             )
             check_publishable(definition)
         return mark(function, definition)

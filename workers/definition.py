@@ -61,6 +61,8 @@ class ToolDefinition(Runnable):
     retry_on: tuple[type[Exception], ...]
     max_crashes: int
     memory_bytes: int | None
+    start_within_ms: int | None
+    deadline_ms: int | None
 
     def offer(self, queue: str) -> ToolOffer:
         return ToolOffer(
@@ -77,6 +79,8 @@ class ToolDefinition(Runnable):
             poll_interval_ms=self.poll_interval_ms,
             max_retries=self.max_retries,
             max_crashes=self.max_crashes,
+            start_within_ms=self.start_within_ms,
+            deadline_ms=self.deadline_ms,
             questions=tuple(
                 QuestionOffer(
                     key=question.key,

@@ -4,6 +4,7 @@ ToolError           raise it: the caller gets this text as the tool's result, ma
 Transient           raise it when another attempt may succeed: the tool is started again after a while
 Permanent           raise it when no other attempt can succeed, whatever `retry_on` says
 Declined            a person declined or dismissed a question
+Unanswered          nobody answered a question in time
 TaskCancelled       the task is being stopped; leave the function
 DeclarationError    a decorated function cannot be offered as it is written
 NotOffered          no such tool, prompt or resource on this worker
@@ -15,6 +16,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
+from tasks_server.duration import duration_in_words
 from tasks_server.errors import INVALID_PARAMS, RpcError
 
 
@@ -47,6 +49,15 @@ class Declined(ToolError):
         verb = "declined" if action == "decline" else "dismissed"
         super().__init__(f"The question was {verb}: {message}")
         self.action = action
+
+
+class Unanswered(Declined):
+    """Nobody answered a question within the time that was set for it. waited_ms: how long that was."""
+
+    def __init__(self, waited_ms: int, message: str) -> None:
+        super().__init__("cancel", message)
+        self.args = (f"Nobody answered the question within {duration_in_words(waited_ms)}: {message}",)
+        self.waited_ms = waited_ms
 
 
 class TaskCancelled(BaseException):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import anyio
 
 from tasks_server.artifacts import ArtifactStore
+from tasks_server.lifecycle.deadlines import Deadlines
 from tasks_server.lifecycle.upkeep import Upkeep
 from tasks_server.redis_client import UNAVAILABLE
 from tasks_server.store.database import DATABASE_UNAVAILABLE
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 DISPATCH_SECONDS = 1.0
 RESCUE_SECONDS = 1.0
+DEADLINE_SECONDS = 1.0
 EXPIRE_SECONDS = 20.0
 FORGET_SECONDS = 60.0
 
@@ -32,9 +34,17 @@ class Chore:
 
 
 class Maintenance:
-    """Reconcile, rescue, expire."""
+    """Reconcile, rescue, keep deadlines, expire."""
 
-    def __init__(self, upkeep: Upkeep, roster: Roster, artifacts: ArtifactStore, *, absence_ms: int) -> None:
+    def __init__(
+        self,
+        upkeep: Upkeep,
+        deadlines: Deadlines,
+        roster: Roster,
+        artifacts: ArtifactStore,
+        *,
+        absence_ms: int,
+    ) -> None:
         self._upkeep = upkeep
         self._roster = roster
         self._artifacts = artifacts
@@ -42,6 +52,8 @@ class Maintenance:
         self.chores = (
             Chore("dispatch", DISPATCH_SECONDS, upkeep.dispatch),
             Chore("rescue", RESCUE_SECONDS, upkeep.rescue),
+            Chore("end overdue tasks", DEADLINE_SECONDS, deadlines.end_overdue_tasks),
+            Chore("close overdue questions", DEADLINE_SECONDS, deadlines.close_overdue_questions),
             Chore("extend", EXPIRE_SECONDS, upkeep.extend),
             Chore("expire", EXPIRE_SECONDS, self.expire),
             Chore("forget", FORGET_SECONDS, self.forget),

@@ -32,10 +32,18 @@ class TaskPort(Protocol):
 
     async def log(self, level: str, data: Any, logger: str | None) -> None: ...
 
-    async def request_input(self, key: str | None, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Put a question to the client and wait for its response.
+    async def request_input(
+        self,
+        key: str | None,
+        method: str,
+        params: dict[str, Any],
+        within_ms: int | None = None,
+        default: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Put a question to the client and wait for its response; whoever stops waiting takes the question back.
 
-        key None lets the port number the question. The wait may end with the run being cancelled because the
+        key None lets the port number the question. After within_ms the response is the default, or, without
+        one, what `elicitation.no_answer` says. The wait may end with the run being cancelled because the
         task was parked; the rerun gets the response at once.
 
         Raises MissingCapability when the client of this task cannot answer such a question.

@@ -12,10 +12,12 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
+from tasks_server.elicitation import ELICIT, check_answer, waited_for_nothing_ms
 from tasks_server.errors import InvalidAnswer
 from workers.arguments import in_words
-from workers.errors import Declined
+from workers.errors import Declined, Unanswered
 from workers.schemas import JsonSchema, violation
+from workers.units import Duration, milliseconds
 
 Answer = TypeVar("Answer")
 
@@ -61,6 +63,24 @@ class Form(Generic[Answer]):
             self.schema = shape
         _refuse_unaskable(self.schema)
 
+    def response(self, answer: object) -> dict[str, Any]:
+        """The ElicitResult of a person who gives this answer. Raises ValueError when it does not fit the form."""
+        content: Any = answer
+        if isinstance(answer, BaseModel):
+            content = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
+        elif self._model is not None and isinstance(answer, Mapping):
+            try:
+                model = self._model.model_validate(answer)
+            except ValidationError as error:
+                raise ValueError(f"the default does not fit the form: {in_words(error)}") from None
+            content = model.model_dump(mode="json", by_alias=True, exclude_none=True)
+        response = {"action": "accept", "content": content}
+        try:
+            check_answer("default", {"method": ELICIT, "params": form_request("", self.schema)}, response)
+        except InvalidAnswer as error:
+            raise ValueError(f"the default does not fit the form: {error}") from None
+        return response
+
     def read(self, key: str, message: str, response: Mapping[str, Any]) -> Answer:
         """The answer in an ElicitResult. Raises Declined, or InvalidAnswer when it does not fit the form."""
         accepted(message, response)
@@ -78,8 +98,29 @@ class Form(Generic[Answer]):
             raise InvalidAnswer(key, in_words(error)) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When a question stops waiting. default: the response that it then gets; None: Unanswered is raised."""
+
+    within_ms: int | None = None
+    default: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, within: Duration, default: object, form: Form[Any] | None = None) -> Deadline:
+        """Raises ValueError when the default does not fit the form, or can never be used."""
+        within_ms = milliseconds(within)
+        if default is None or form is None:
+            return cls(within_ms)
+        if within_ms is None:
+            raise ValueError("a default answer needs within=: how long to wait before it is used")
+        return cls(within_ms, form.response(default))
+
+
 def accepted(message: str, response: Mapping[str, Any]) -> None:
-    """Raise Declined unless the person accepted."""
+    """Raise Declined unless the person accepted, and Unanswered if there was nobody."""
+    waited_ms = waited_for_nothing_ms(response)
+    if waited_ms is not None:
+        raise Unanswered(waited_ms, message)
     action = response.get("action")
     if action != "accept":
         raise Declined("decline" if action == "decline" else "cancel", message)

@@ -16,6 +16,7 @@ from tasks_server.encoding import decode_json, encode_text
 from tasks_server.errors import INTERNAL_ERROR, RpcError, StaleTransition
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims, Held
+from tasks_server.lifecycle.limits import limit_of_run
 from tasks_server.queue import Dispatch, TaskQueue
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage
@@ -56,6 +57,7 @@ class Runner:
         setbacks: Setbacks,
         park_after_seconds: float,
         publish_catalog: Callable[[], Awaitable[None]],
+        max_run_ms: int | None = None,
     ) -> None:
         self._registry = registry
         self._queue = queue
@@ -64,6 +66,7 @@ class Runner:
         self._artifacts = artifacts
         self._setbacks = setbacks
         self._park_after_seconds = park_after_seconds
+        self._max_run_ms = max_run_ms
         self._publish_catalog = publish_catalog
         self.sessions: dict[str, Session] = {}
         self._leaving = False
@@ -162,11 +165,12 @@ class Runner:
     async def _perform(self, session: Session) -> Outcome | Setback | None:
         """Run the tool; None when this worker has no say in how the task ends."""
         task = session.task
+        limit = limit_of_run(task, self._max_run_ms)
         work = asyncio.create_task(self._work(session), name=f"task {task.id}")
         session.when_stopped(work.cancel)
         writer = asyncio.create_task(session.write_reports(), name=f"reports of {task.id}")
         try:
-            timeout = None if task.run_timeout_ms is None else task.run_timeout_ms / 1000
+            timeout = None if limit is None else limit.left_ms / 1000
             done, _ = await asyncio.wait([work], timeout=timeout)
             if not done:
                 session.stop(Stop.TIMED_OUT)
@@ -174,7 +178,10 @@ class Runner:
         finally:
             session.reports.end()
             await asyncio.gather(writer, return_exceptions=True)
-        return _outcome(work, session.stopped, task)
+            if session.stopped is not Stop.LOST:
+                await session.settled()
+        exceeded = "" if limit is None else limit.exceeded(session.reports.progress, session.reports.message)
+        return _outcome(work, session.stopped, task, exceeded)
 
     async def _work(self, session: Session) -> dict[str, Any]:
         task = session.task
@@ -228,14 +235,14 @@ def _fence(session: Session) -> tuple[str, int]:
 
 
 def _outcome(
-    work: asyncio.Task[dict[str, Any]], stopped: Stop | None, task: Task
+    work: asyncio.Task[dict[str, Any]], stopped: Stop | None, task: Task, exceeded: str
 ) -> Outcome | Setback | None:
     """A tool that was stopped may end in any way; only what it achieved nevertheless counts as its result."""
     if work.cancelled() or stopped in {Stop.PARKED, Stop.LOST}:
-        return _outcome_of_stop(stopped, task)
+        return _outcome_of_stop(stopped, task, exceeded)
     error = work.exception()
     if stopped is not None and (error is not None or work.result().get("isError")):
-        return _outcome_of_stop(stopped, task)
+        return _outcome_of_stop(stopped, task, exceeded)
     if error is None:
         return _result(work.result(), task)
     if isinstance(error, Transient):
@@ -255,12 +262,12 @@ def _result(value: dict[str, Any], task: Task) -> Outcome:
         return _failure(f"The result of {task.name} cannot be written as JSON: {error}")
 
 
-def _outcome_of_stop(stopped: Stop | None, task: Task) -> Outcome | None:
+def _outcome_of_stop(stopped: Stop | None, task: Task, exceeded: str) -> Outcome | None:
     match stopped:
         case Stop.CANCELLED:
             return Outcome(OutcomeKind.CANCELLED, None, "Cancelled")
         case Stop.TIMED_OUT:
-            return _failure(f"{task.name} exceeded its time limit of {(task.run_timeout_ms or 0) / 1000:g} s")
+            return _failure(exceeded)
         case Stop.PARKED | Stop.LOST | Stop.SHUTDOWN:
             return None
         case None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -71,6 +73,9 @@ class Session:
         # Questions that a tool puts side by side become visible side by side: one commit holds them all.
         self._questions: Batch[Question, Asked] = Batch(partial(claims.ask, self.held))
         self._unanswered: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        # How many wait for a question, by its ordinal, and the questions that are just being taken back.
+        self._askers: Counter[str] = Counter()
+        self._withdrawals: set[asyncio.Task[None]] = set()
 
     # --- why it ends -----------------------------------------------------------------------------------------
 
@@ -116,7 +121,14 @@ class Session:
         if is_wanted(level, self.task.origin.log_level):
             await self._signal_to_attached(TaskLogged(self.task.id, **line))
 
-    async def request_input(self, key: str | None, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def request_input(
+        self,
+        key: str | None,
+        method: str,
+        params: dict[str, Any],
+        within_ms: int | None = None,
+        default: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
         request: dict[str, Any] = {"method": method, "params": params}
         missing = missing_capability(request, self.task.origin.capabilities)
         if missing is not None:
@@ -126,11 +138,20 @@ class Session:
                 {"requiredCapabilities": missing},
             )
         self._asked += 1
-        question = Question(key or f"question-{self._asked}", request)
-        asked = await self._patiently(partial(self._questions.submit, question))
-        if asked.response is not None:
-            return asked.response
-        return await self._wait_for_answer(asked.key)
+        question = Question(key or f"question-{self._asked}", request, within_ms, default)
+        await self.settled()
+        self._askers[question.ordinal] += 1
+        asking = asyncio.ensure_future(self._patiently(partial(self._questions.submit, question)))
+        try:
+            asked = await asyncio.shield(asking)
+            if asked.response is not None:
+                return asked.response
+            return await self._wait_for_answer(asked.key)
+        except asyncio.CancelledError:
+            self._asker_left(question, asking)
+            raise
+        finally:
+            self._askers[question.ordinal] -= 1
 
     async def recall(self, step: str) -> tuple[bool, Any]:
         return await self._patiently(partial(self._claims.recall, self.task.id, step))
@@ -167,6 +188,27 @@ class Session:
             await self.reports.write_until_ended()
         except StaleTransition:
             self.stop(Stop.LOST)
+
+    async def settled(self) -> None:
+        """Questions whose askers gave up have been taken back."""
+        while self._withdrawals:
+            await asyncio.wait(self._withdrawals)
+
+    def _asker_left(self, question: Question, asking: asyncio.Task[Asked]) -> None:
+        """The tool has stopped waiting for this answer; unless the whole run ends, nobody needs it any more."""
+        if self.stopped is not None:
+            asking.cancel()
+            return
+        withdrawal = asyncio.ensure_future(self._withdraw(question, asking))
+        self._withdrawals.add(withdrawal)
+        withdrawal.add_done_callback(self._withdrawals.discard)
+
+    async def _withdraw(self, question: Question, asking: asyncio.Task[Asked]) -> None:
+        with suppress(Exception, asyncio.CancelledError):  # it was not put at all, or the task is lost
+            key = (await asking).key
+            if not self._askers[question.ordinal]:
+                self._unanswered.pop(key, None)
+                await self._patiently(partial(self._claims.withdraw, self.held, key))
 
     async def _wait_for_answer(self, key: str) -> dict[str, Any]:
         answer = self._unanswered.setdefault(key, asyncio.get_running_loop().create_future())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -15,6 +15,7 @@ from workers.errors import TaskCancelled
 from workers.port import TaskPort
 from workers.schemas import JsonSchema
 from workers.step import Steps, StepValue
+from workers.units import Duration
 
 if TYPE_CHECKING:
     from mcp_types import CreateMessageResult, Root, SamplingMessage
@@ -63,16 +64,40 @@ class SyncTaskContext:
         self._wait(self._context.log(level, data, logger))
 
     @overload
-    def ask(self, message: str, form: type[Answer], *, key: str | None = None) -> Answer: ...
+    def ask(
+        self,
+        message: str,
+        form: type[Answer],
+        *,
+        key: str | None = None,
+        within: Duration = None,
+        default: Answer | Mapping[str, Any] | None = None,
+    ) -> Answer: ...
 
     @overload
-    def ask(self, message: str, form: JsonSchema, *, key: str | None = None) -> dict[str, Any]: ...
+    def ask(
+        self,
+        message: str,
+        form: JsonSchema,
+        *,
+        key: str | None = None,
+        within: Duration = None,
+        default: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]: ...
 
-    def ask(self, message: str, form: type[Answer] | JsonSchema, *, key: str | None = None) -> Any:
-        return self._wait(self._context.ask(message, form, key=key))
+    def ask(
+        self,
+        message: str,
+        form: type[Answer] | JsonSchema,
+        *,
+        key: str | None = None,
+        within: Duration = None,
+        default: Any = None,
+    ) -> Any:
+        return self._wait(self._context.ask(message, form, key=key, within=within, default=default))
 
-    def ask_url(self, message: str, url: str, *, key: str | None = None) -> None:
-        self._wait(self._context.ask_url(message, url, key=key))
+    def ask_url(self, message: str, url: str, *, key: str | None = None, within: Duration = None) -> None:
+        self._wait(self._context.ask_url(message, url, key=key, within=within))
 
     def sample(
         self,

@@ -17,6 +17,7 @@ from tasks_server.artifacts import ArtifactStore
 from tasks_server.bus import Bus, CatalogChanged
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims
+from tasks_server.lifecycle.deadlines import Deadlines
 from tasks_server.lifecycle.failures import Failures
 from tasks_server.lifecycle.upkeep import Upkeep
 from tasks_server.queue import TaskQueue
@@ -90,6 +91,7 @@ class Worker:
             artifacts,
             setbacks=Setbacks(Failures(database, announcer, claims), registry),
             park_after_seconds=settings.park_after_seconds,
+            max_run_ms=None if settings.max_run_seconds is None else int(settings.max_run_seconds * 1000),
             publish_catalog=self.publish_catalog,
         )
         self._queues = Queues(redis, settings.redis_url, concurrency, self._runner.run)
@@ -98,6 +100,7 @@ class Worker:
         )
         self._maintenance = Maintenance(
             Upkeep(database, queue, announcer),
+            Deadlines(database, announcer),
             self._roster,
             artifacts,
             absence_ms=int(max(settings.tool_absence_seconds, settings.lease_seconds) * 1000),

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tasks_server.elicitation import no_answer
 from tasks_server.encoding import decode_json, encode_text
 from tasks_server.errors import StaleTransition
 from tasks_server.lifecycle.announce import Announcer
@@ -39,10 +40,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question as the tool puts it. ordinal names it on every run of the tool; request is the wire object."""
+    """A question as the tool puts it. ordinal names it on every run of the tool; request is the wire object.
+
+    within_ms: how long it may stay open; then default becomes its response, or, without one, what says that
+    nobody answered.
+    """
 
     ordinal: str
     request: dict[str, Any]
+    within_ms: int | None = None
+    default: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,7 @@ class Claims:
             "ordinal": question.ordinal,
             "request": request,
             "asked_at": now,
+            **_deadline(question, now),
         }
         await connection.execute(requests_sql.insert_questions(), [row])
         await _log(connection, held.task_id, now, EventKind.QUESTION, {"key": key})
@@ -153,6 +161,20 @@ class Claims:
         async with self._database.reading() as connection:
             rows = (await connection.execute(reading_sql.questions_of(task_id))).all()
         return {row.key: decode_json(row.response) for row in rows if row.response is not None}
+
+    async def withdraw(self, held: Held, key: str) -> None:
+        """Take back a question that nobody waits for any more; with none left open, the task is working again."""
+        async with self._database.transaction() as connection:
+            await self._guarded(connection, held, claims_sql.lock_if_held(*self._fence(held)), "withdrawn")
+            if (await connection.execute(claims_sql.withdraw_question(held.task_id, key))).rowcount == 0:
+                return
+            rows = (await connection.execute(reading_sql.questions_of(held.task_id))).all()
+            is_asking = any(row.response is None and row.withdrawn_at is None for row in rows)
+            change = requests_sql.touch_if_open if is_asking else requests_sql.resume_if_asking
+            await connection.execute(change(held.task_id))
+            now: int = (await connection.execute(terms_sql.clock())).scalar_one()
+            await _log(connection, held.task_id, now, EventKind.WITHDRAWN, {"key": key})
+        await self._announcer.changed(held.task_id)
 
     async def park(self, held: Held) -> bool:
         """Give up slot and lease while a question is open. False: it has been answered in the meantime."""
@@ -245,6 +267,13 @@ def _unused_key(ordinal: str, taken: set[str]) -> str:
     while f"{ordinal}.{number}" in taken:
         number += 1
     return f"{ordinal}.{number}"
+
+
+def _deadline(question: Question, now: int) -> dict[str, Any]:
+    if question.within_ms is None:
+        return {}
+    default = question.default or no_answer(question.within_ms)
+    return {"deadline_at": now + question.within_ms, "default_response": encode_text(default)}
 
 
 async def _log(

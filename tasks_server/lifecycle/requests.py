@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from tasks_server.elicitation import check_answer
 from tasks_server.encoding import decode_json, encode_text
 from tasks_server.lifecycle.announce import Announcer
-from tasks_server.lifecycle.events import EventKind, event
+from tasks_server.lifecycle.answers import go_on
 from tasks_server.store.batch import Batch
 from tasks_server.store.database import Database
-from tasks_server.store.rows import new_task_as_read, row_of_new_task, task_from_row
+from tasks_server.store.rows import new_task_as_read, row_of_new_task
 from tasks_server.store.statements import reading as reading_sql
 from tasks_server.store.statements import requests as requests_sql
 from tasks_server.store.statements import terms as terms_sql
@@ -67,25 +65,14 @@ class ClientRequests:
                 check_answer(key, decode_json(outstanding[key]), value)
             if not given:
                 return
-            changed = await self._store_answers(
-                connection, task_id, given, everything=len(given) == len(outstanding)
-            )
+            for key, value in given.items():
+                await connection.execute(requests_sql.answer_question(task_id, key, encode_text(value)))
+            all_answered = len(given) == len(outstanding)
+            changed = await go_on(connection, task_id, list(given), "client", all_answered=all_answered)
         if changed is not None:
-            if changed.lease_worker is None and len(given) == len(outstanding):
+            if changed.lease_worker is None and all_answered:
                 await self._announcer.waiting([changed])
             await self._announcer.nudged(task_id)
-
-    async def _store_answers(
-        self, connection: AsyncConnection, task_id: str, given: Mapping[str, Any], *, everything: bool
-    ) -> Task | None:
-        for key, value in given.items():
-            await connection.execute(requests_sql.answer_question(task_id, key, encode_text(value)))
-        change = requests_sql.resume_if_asking(task_id) if everything else requests_sql.touch_if_open(task_id)
-        row = (await connection.execute(change)).one_or_none()
-        now: int = (await connection.execute(terms_sql.clock())).scalar_one()
-        events = [event(task_id, now, EventKind.ANSWER, {"key": key}) for key in given]
-        await connection.execute(requests_sql.insert_events(), events)
-        return None if row is None else task_from_row(row)
 
     async def cancel(self, owner: str, task_id: str) -> None:
         """End a task that nobody runs, or ask the worker that runs it to stop. A finished task stays as it is.
@@ -117,6 +104,7 @@ def _answered_before(new: NewTask, now: int) -> list[dict[str, Any]]:
             "asked_at": now,
             "response": response,
             "answered_at": now,
+            "answered_by": "client",
         }
         for question, response in new.answers
     ]

@@ -74,8 +74,6 @@ TASK_PARTIAL_INDEXES = {
     "task_waiting": "next_dispatch_at",
     "task_lease": "lease_until",
     "task_expiry": "expires_at",
-    "task_deadline": "deadline_at",
-    "task_start_by": "start_by",
     "task_quarantine": "quarantined_at",
 }
 
@@ -100,6 +98,7 @@ class TaskRow(SQLModel, table=True):
     retries_used counts failures that the tool called transient, crashes the deaths of workers; last_error is the
     newest of either. start_by and deadline_at are the queue deadline and the deadline of the whole task.
     quarantined_at marks a dead letter; replay_of names the task that this one repeats.
+    log_rows counts the progress and log lines in the event log, which holds only so many of a task.
     revision grows with every change a client can see; readers use it to order snapshots.
     """
 
@@ -107,6 +106,10 @@ class TaskRow(SQLModel, table=True):
     __table_args__ = (
         *(CheckConstraint(text, name=name) for name, text in TASK_CHECKS.items()),
         *(partial_index(name, column) for name, column in TASK_PARTIAL_INDEXES.items()),
+        _index_where("deadline_at IS NOT NULL AND finished_at IS NULL", "task_deadline", "deadline_at"),
+        _index_where(
+            "start_by IS NOT NULL AND started_at IS NULL AND finished_at IS NULL", "task_start_by", "start_by"
+        ),
         Index("task_owner", "owner", "created_at"),
         _index_where("paused_by = 'breaker'", "task_behind_breaker", "name", "next_dispatch_at"),
         _index_where(
@@ -158,6 +161,7 @@ class TaskRow(SQLModel, table=True):
     replay_of: str | None = Field(sa_column=_optional_text())
     idempotency_key: str | None = Field(sa_column=_optional_text())
     request_digest: str | None = Field(sa_column=_optional_text())
+    log_rows: int = Field(sa_column=_count())
 
 
 def _task_id(*, primary_key: bool = False) -> Column[str]:
@@ -188,8 +192,8 @@ class InputRequestRow(SQLModel, table=True):
 
     ordinal is how the tool names the question on every run; key is how the client sees it. A rerun that
     asks something else under the same ordinal withdraws the old question and gets a new key: keys are never
-    reused. When deadline_at passes unanswered, default_response becomes the response; answered_by says who
-    answered: `client` or `deadline`.
+    reused. When deadline_at passes unanswered, default_response (the author's default, or what says that nobody
+    answered) becomes the response; answered_by says who answered: `client` or `deadline`.
     """
 
     __tablename__ = "input_request"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string

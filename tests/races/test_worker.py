@@ -245,7 +245,7 @@ async def test_a_run_ends_at_its_time_limit(record: Record):
         task = await record.create(name="work", arguments="{}", run_timeout_ms=50)
         ended = await settled(record, task.id)
     assert ended.status is TaskStatus.FAILED
-    assert ended.status_message == "work exceeded its time limit of 0.05 s"
+    assert ended.status_message == "work exceeded its time limit of 0.05 s for one attempt, and was stopped."
 
 
 async def test_nothing_is_lost_while_valkey_is_gone(database_url: str, valkey: ValkeyServer, tmp_path: Path):

@@ -17,6 +17,7 @@ from tasks_server.bus import Bus
 from tasks_server.encoding import encode_text
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Asked, Claims, Held, Question
+from tasks_server.lifecycle.deadlines import Deadlines
 from tasks_server.lifecycle.failures import Failures
 from tasks_server.lifecycle.requests import ClientRequests
 from tasks_server.lifecycle.upkeep import Upkeep
@@ -97,6 +98,7 @@ class Record:
         self.announcer = Announcer(self.queue, self.bus)
         self.requests = ClientRequests(self.database, self.announcer)
         self.upkeep = Upkeep(self.database, self.queue, self.announcer)
+        self.deadlines = Deadlines(self.database, self.announcer)
         self.reader = TaskReader(self.database)
         self.watchers = Watchers(self.bus, self.reader)
         self.service = TaskService(self.reader, self.requests, self.watchers)

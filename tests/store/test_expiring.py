@@ -30,7 +30,7 @@ HANGING = ("task_event", "input_request", "checkpoint", "artifact")
 
 
 def maintenance(record: Record) -> Maintenance:
-    return Maintenance(record.upkeep, record.roster, record.artifacts, absence_ms=HOUR_MS)
+    return Maintenance(record.upkeep, record.deadlines, record.roster, record.artifacts, absence_ms=HOUR_MS)
 
 
 async def deposited(record: Record, worker: Claims, task: Task, name: str) -> Path:

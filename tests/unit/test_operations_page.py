@@ -19,6 +19,8 @@ def shown(default: Any) -> str:
         default = default.get_secret_value()
     if isinstance(default, bool):
         default = str(default).lower()
+    if default is None:
+        default = ""
     if default == ():
         default = "[]"
     if isinstance(default, float):

@@ -1,7 +1,8 @@
 """The TaskPort across a process boundary: calls in one direction, replies in the other.
 
 In the tool's process `RemotePort` sends `{"call": number, "verb": …, "arguments": …}`; in the worker
-`PortServer` makes the call on the real port and answers `{"reply": number, …}`. Calls run side by side.
+`PortServer` makes the call on the real port and answers `{"reply": number, …}`. Calls run side by side;
+`{"give up": number}` cancels one that nobody waits for any more.
 """
 
 from __future__ import annotations
@@ -66,18 +67,23 @@ class PortServer:
     def __init__(self, port: TaskPort, send: Send) -> None:
         self._port = port
         self._send = send
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[int, asyncio.Task[None]] = {}
 
     def accept(self, frame: Frame) -> None:
-        task = asyncio.ensure_future(self._answer(frame))
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
+        if "give up" in frame:
+            if (given_up := self._calls.get(frame["give up"])) is not None:
+                given_up.cancel()
+            return
+        number: int = frame["call"]
+        task = self._calls[number] = asyncio.ensure_future(self._answer(frame))
+        task.add_done_callback(lambda _: self._calls.pop(number, None))
 
     async def close(self) -> None:
         """Give up the calls that are still open."""
-        for task in tuple(self._calls):
-            task.cancel()
-        await asyncio.gather(*self._calls, return_exceptions=True)
+        calls = tuple(self._calls.values())
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
     async def _answer(self, frame: Frame) -> None:
         reply: Frame = {"reply": frame["call"]}
@@ -119,8 +125,17 @@ class RemotePort(TaskPort):
     async def log(self, level: str, data: Any, logger: str | None) -> None:
         await self._call("log", level=level, data=data, logger=logger)
 
-    async def request_input(self, key: str | None, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        return await self._call("request_input", key=key, method=method, params=params)
+    async def request_input(
+        self,
+        key: str | None,
+        method: str,
+        params: dict[str, Any],
+        within_ms: int | None = None,
+        default: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        return await self._call(
+            "request_input", key=key, method=method, params=params, within_ms=within_ms, default=default
+        )
 
     async def recall(self, step: str) -> tuple[bool, Any]:
         known, value = await self._call("recall", step=step)
@@ -148,6 +163,9 @@ class RemotePort(TaskPort):
         try:
             self._send({"call": number, "verb": verb, "arguments": arguments})
             frame = await reply
+        except asyncio.CancelledError:
+            self._send({"give up": number})
+            raise
         finally:
             del self._open[number]
         return outcome(frame)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Delete, Insert, Update, and_, case, delete
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.terms import (
     CHANGED,
+    IN_TIME,
     IS_OPEN,
     IS_OUTSTANDING,
     NOT_CANCELLING,
@@ -28,7 +29,7 @@ def _held(task_id: str, attempt: int, worker: str) -> ColumnElement[bool]:
 
 
 def claim_if_waiting(task_id: str, attempt: int, worker: str, lease_ms: int) -> Update:
-    """Take a waiting task; whoever comes second, or with an older attempt, gets no row."""
+    """Take a waiting task; whoever comes second, too late, or with an older attempt, gets no row."""
     return (
         update(TASK)
         .where(
@@ -36,6 +37,7 @@ def claim_if_waiting(task_id: str, attempt: int, worker: str, lease_ms: int) -> 
             t.attempt == attempt,
             t.status == TaskStatus.WORKING,
             t.lease_worker.is_(None),
+            IN_TIME,
         )
         .values(
             lease_worker=worker,

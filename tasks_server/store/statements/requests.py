@@ -42,11 +42,16 @@ def lock_task_of(owner: str, task_id: str) -> Update:
     )
 
 
+def lock_open_task(task_id: str) -> Update:
+    """As `lock_task_of`, in nobody's name."""
+    return update(TASK).where(t.id == task_id, IS_OPEN).values(attempt=t.attempt).returning(*TASK.c)
+
+
 def answer_question(task_id: str, key: str, response: str) -> Update:
     return (
         update(INPUT_REQUEST)
         .where(q.task_id == task_id, q.key == key, IS_OUTSTANDING)
-        .values(response=response, answered_at=now_ms())
+        .values(response=response, answered_at=now_ms(), answered_by="client")
         .returning(q.key)
     )
 

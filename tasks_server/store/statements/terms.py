@@ -21,6 +21,11 @@ q = INPUT_REQUEST.c
 
 IS_OPEN = t.status.in_([str(status) for status in sorted(OPEN)])
 NOT_EXPIRED = or_(t.finished_at.is_(None), t.expires_at.is_(None), t.expires_at > now_ms())
+# What has missed a deadline of its own is not started any more; upkeep ends it.
+IN_TIME = and_(
+    or_(t.deadline_at.is_(None), t.deadline_at > now_ms()),
+    or_(t.start_by.is_(None), t.started_at.is_not(None), t.start_by > now_ms()),
+)
 # Only the worker that holds it, or its rescuer, ends a task whose cancellation was asked for: nobody else may
 # let go of it, because nobody would take it up again.
 NOT_CANCELLING = t.cancel_requested_at.is_(None)

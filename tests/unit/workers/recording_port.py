@@ -40,7 +40,14 @@ class RecordingPort(TaskPort):
     async def log(self, level: str, data: Any, logger: str | None) -> None:
         self.lines.append((level, data, logger))
 
-    async def request_input(self, key: str | None, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def request_input(
+        self,
+        key: str | None,
+        method: str,
+        params: dict[str, Any],
+        within_ms: int | None = None,
+        default: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
         key = key or f"question-{len(self.questions) + 1}"
         self.questions[key] = (method, params)
         if key in self._answers:

@@ -112,6 +112,8 @@ def test_policies_are_published_in_milliseconds() -> None:
         max_crashes=1,
         task="required",
         keep=None,
+        start_within="10m",
+        deadline="2h",
         poll_interval="5s",
         annotations=ToolAnnotations(read_only_hint=True),
     )
@@ -130,6 +132,8 @@ def test_policies_are_published_in_milliseconds() -> None:
         poll_interval_ms=5000,
         max_retries=1,
         max_crashes=1,
+        start_within_ms=600_000,
+        deadline_ms=7_200_000,
     )
 
 

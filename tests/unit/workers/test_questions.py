@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, field_validator
 
+from tasks_server.elicitation import no_answer
 from tasks_server.errors import InvalidAnswer
-from workers import Choices, Declined
-from workers.questions import Form
+from workers import Choices, Declined, Unanswered
+from workers.questions import Deadline, Form
+
+FORM = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 
 
 class Colour(StrEnum):
@@ -151,3 +154,47 @@ def test_anything_but_accept_declines(sent: str | None, action: str) -> None:
     with pytest.raises(Declined, match="How old") as raised:
         Form(Age).read("k", "How old?", {"action": sent})
     assert raised.value.action == action
+
+
+class Who(BaseModel):
+    name: str = Field(min_length=2)
+    born: date | None = None
+
+
+@pytest.mark.parametrize(
+    "default", [Who(name="Ada", born=date(1815, 12, 10)), {"name": "Ada", "born": "1815-12-10"}]
+)
+def test_a_default_answers_like_a_person(default: Any):
+    form = Form(Who)
+    deadline = Deadline.of("2d", default, form)
+    assert deadline.within_ms == 2 * 24 * 60 * 60 * 1000
+    assert deadline.default == {"action": "accept", "content": {"name": "Ada", "born": "1815-12-10"}}
+    assert deadline.default is not None
+    assert form.read("k", "Who?", deadline.default) == Who(name="Ada", born=date(1815, 12, 10))
+
+
+@pytest.mark.parametrize(
+    ("form", "default"),
+    [
+        (Form(Who), {"name": "A"}),
+        (Form(Who), {}),
+        (Form(Who), Who.model_construct(name="A")),
+        (Form(Who), "Ada"),
+        (Form[Any](FORM), {"name": 3}),
+    ],
+)
+def test_a_default_must_fit_the_form(form: Form[Any], default: Any):
+    with pytest.raises(ValueError, match="the default does not fit the form"):
+        Deadline.of("2d", default, form)
+
+
+def test_a_default_needs_a_deadline():
+    with pytest.raises(ValueError, match="needs within="):
+        Deadline.of(None, {"name": "Ada"}, Form(FORM))
+
+
+def test_nobody_answered_is_a_way_of_declining():
+    with pytest.raises(Declined, match=r"Nobody answered the question within 2 d: Who\?") as raised:
+        Form(Who).read("k", "Who?", no_answer(2 * 24 * 60 * 60 * 1000))
+    assert isinstance(raised.value, Unanswered)
+    assert raised.value.waited_ms == 2 * 24 * 60 * 60 * 1000

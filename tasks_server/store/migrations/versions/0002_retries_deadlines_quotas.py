@@ -27,15 +27,16 @@ TASK_COLUMNS = (
     "replay_of TEXT",
     "idempotency_key TEXT",
     "request_digest TEXT",
+    "log_rows INTEGER DEFAULT 0 NOT NULL",
 )
 QUESTION_COLUMNS = ("deadline_at BIGINT", "default_response TEXT", "answered_by TEXT")
 WORKER_COLUMNS = ("picked_at BIGINT",)
 COLUMNS = {"task": TASK_COLUMNS, "input_request": QUESTION_COLUMNS, "worker": WORKER_COLUMNS}
 
 TASK_INDEXES = {
-    "task_deadline": "deadline_at",
-    "task_start_by": "start_by",
-    "task_quarantine": "quarantined_at",
+    "task_deadline": ("deadline_at", "deadline_at IS NOT NULL AND finished_at IS NULL"),
+    "task_start_by": ("start_by", "start_by IS NOT NULL AND started_at IS NULL AND finished_at IS NULL"),
+    "task_quarantine": ("quarantined_at", "quarantined_at IS NOT NULL"),
 }
 
 
@@ -75,8 +76,8 @@ def upgrade() -> None:
 
 
 def _create_indexes() -> None:
-    for name, column in TASK_INDEXES.items():
-        where = sa.text(f"{column} IS NOT NULL")
+    for name, (column, condition) in TASK_INDEXES.items():
+        where = sa.text(condition)
         op.create_index(name, "task", [column], sqlite_where=where, postgresql_where=where)
     where = sa.text("paused_by = 'breaker'")
     op.create_index(

@@ -105,7 +105,14 @@ async def test_nothing_is_converted_when_nobody_wants_it(
 
 async def test_a_client_that_cannot_be_asked_gets_everything(room: Path, convert: Convert) -> None:
     class Unanswering(RecordingPort):
-        async def request_input(self, key: str | None, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        async def request_input(
+            self,
+            key: str | None,
+            method: str,
+            params: dict[str, Any],
+            within_ms: int | None = None,
+            default: dict[str, Any] | None = None,
+        ) -> dict[str, Any]:
             raise RpcError(-32021, "Missing required client capability")
 
     samples.pdf(room / "report.pdf", samples.chapters(4))
