@@ -11,11 +11,12 @@ SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_in
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	if "$$python" -c '$(SUPPORTED)' 2>/dev/null; then command -v "$$python"; break; fi; done)
 
-.PHONY: help demo test conformance clients lint format lock clean
+.PHONY: help demo test soak conformance clients lint format lock clean
 
 help:
 	@echo "make demo          watch a document being converted (FILE=path takes your own)"
 	@echo "make test          run the tests, on SQLite and on PostgreSQL (ARGS='-k name' goes to pytest)"
+	@echo "make soak          break everything at random and balance the books (SEED=7 MINUTES=3 DATABASE=sqlite)"
 	@echo "make conformance   run the official MCP conformance suite"
 	@echo "make clients       let other clients use a running server, each in its own environment"
 	@echo "make lint          ruff, pyright, import-linter, and a look at what is committed"
@@ -30,6 +31,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+soak: $(INSTALLED)
+	$(BIN)/python -m tests.soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(DATABASE),--database $(DATABASE)) $(ARGS)
 
 conformance: $(SUITE_INSTALLED)
 	$(BIN)/python -m tests.conformance.run $(ARGS)

@@ -144,10 +144,14 @@ def valkey_binary() -> str:
 
 
 class PostgresServer(Server):
-    """A PostgreSQL that forgets everything on a power cut, and is fast for it."""
+    """A PostgreSQL that forgets everything on a power cut, and is fast for it.
 
-    def __init__(self) -> None:
+    survives_crashes: what was committed is there again after `kill`, as in production.
+    """
+
+    def __init__(self, *, survives_crashes: bool = False) -> None:
         super().__init__(socket_directory(), user=_unprivileged_user())
+        self._synchronous_commit = "on" if survives_crashes else "off"
         self._data = self.directory / "data"
         self._binaries = self._readable(postgres_binaries())
         self._hand_over(self.directory)
@@ -158,7 +162,12 @@ class PostgresServer(Server):
     def start(self) -> None:
         if not self._data.exists():
             self._initialise()
-        options = ["-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "max_connections=300"]
+        settings = {
+            "full_page_writes": "off",
+            "synchronous_commit": self._synchronous_commit,
+            "max_connections": "300",
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(self._binaries / "postgres"), "-D", str(self._data), "-F", "-h", "", *options]
         self._spawn([*command, "-k", str(self.directory)], self._answers)
 
