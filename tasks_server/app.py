@@ -9,6 +9,7 @@ import anyio
 from starlette.applications import Starlette
 
 from tasks_server.artifacts import ArtifactStore
+from tasks_server.artifacts.choice import file_store
 from tasks_server.bus import Bus
 from tasks_server.catalog import Catalog
 from tasks_server.lifecycle.announce import Announcer
@@ -52,7 +53,7 @@ def build_app(settings: Settings) -> Starlette:
         catalog=catalog,
         bus=bus,
         seal=seal,
-        artifacts=ArtifactStore(database, settings.artifact_dir),
+        artifacts=ArtifactStore(database, file_store(settings)),
     )
 
     async def readiness() -> Mapping[str, bool]:

@@ -5,6 +5,9 @@ TasksError
  ├── TaskNotFound            missing, expired and foreign tasks, indistinguishably
  ├── StaleTransition         somebody else moved the task first
  ├── InvalidAnswer           an answer does not fit the question it names
+ ├── ArtifactStoreFailed     the artifact store cannot keep a file, or cannot give it
+ │    ├── FileMissing        it has no such file any more
+ │    └── FileDamaged        the file is not what was stored
  └── RpcError                becomes a JSON-RPC error object as it stands
 """
 
@@ -58,6 +61,24 @@ class InvalidAnswer(TasksError):
         super().__init__(f"Invalid answer to {key!r}: {reason}")
         self.key = key
         self.reason = reason
+
+
+class ArtifactStoreFailed(TasksError):
+    """The store of artifacts is full, cut off or broken; the message is fit for clients, its cause for the log."""
+
+
+class FileMissing(ArtifactStoreFailed):
+    """The record knows the artifact, the store has lost its file."""
+
+    def __init__(self) -> None:
+        super().__init__("The file is missing from the artifact store.")
+
+
+class FileDamaged(ArtifactStoreFailed):
+    """The file has another size or another checksum than when it was stored."""
+
+    def __init__(self) -> None:
+        super().__init__("The file in the artifact store is damaged: it is not what was stored.")
 
 
 class RpcError(TasksError):

@@ -31,7 +31,21 @@ class Settings(BaseSettings):
     )
     artifact_dir: Path = Field(
         default=Path(".tasks-server/artifacts"),
-        description="Where results too large for the record lie; servers and workers must share it.",
+        description="Where artifacts lie; servers and workers must share it.",
+    )
+    artifact_url: str = Field(
+        default="",
+        description="Object store for artifacts instead of a directory: `s3://bucket/prefix`, `gs://…`, `az://…`.",
+    )
+    inline_result_bytes: int = Field(
+        default=256 * 1024,
+        gt=0,
+        description="Tool results above this many bytes keep their large parts as artifacts.",
+    )
+    max_result_bytes: int = Field(
+        default=4 * 1024 * 1024,
+        gt=0,
+        description="Largest result in bytes that goes into the record, and into a message, as it is.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")

@@ -13,6 +13,7 @@ from tasks_server.store.migrate import migrate
 from tests.support.databases import PostgresDatabases, SqliteDatabases
 from tests.support.processes import ProcessStarter
 from tests.support.redis_keys import flush, keys_without_expiry
+from tests.support.s3 import S3Server
 from tests.support.servers import PostgresServer, ValkeyServer
 
 DATABASES = ("sqlite", "postgresql")
@@ -104,6 +105,23 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
     url = postgres.create(empty=True)
     yield url
     postgres.drop(url)
+
+
+@pytest.fixture(scope="session")
+def shared_s3() -> Iterator[S3Server]:
+    server = S3Server()
+    server.start()
+    server.create_bucket()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def s3(shared_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """An S3 with a bucket, and this process's environment as its clients want it."""
+    for name, value in shared_s3.environment.items():
+        monkeypatch.setenv(name, value)
+    return shared_s3
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ RESCUE_SECONDS = 1.0
 DEADLINE_SECONDS = 1.0
 EXPIRE_SECONDS = 20.0
 FORGET_SECONDS = 60.0
+COLLECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Chore:
 
 
 class Maintenance:
-    """Reconcile, rescue, keep deadlines, expire."""
+    """Reconcile, rescue, keep deadlines, expire, collect."""
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Maintenance:
             Chore("extend", EXPIRE_SECONDS, upkeep.extend),
             Chore("expire", EXPIRE_SECONDS, self.expire),
             Chore("forget", FORGET_SECONDS, self.forget),
+            Chore("collect", COLLECT_SECONDS, artifacts.orphans.collect),
         )
 
     async def expire(self) -> int:

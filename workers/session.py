@@ -21,13 +21,14 @@ import anyio
 from tasks_server.artifacts import ArtifactStore, artifact_uri
 from tasks_server.bus import ResourceUpdated, Signal, TaskLogged, TaskProgressed
 from tasks_server.elicitation import cannot_be_asked, missing_capability
-from tasks_server.errors import MISSING_CLIENT_CAPABILITY, RpcError, StaleTransition
+from tasks_server.errors import MISSING_CLIENT_CAPABILITY, ArtifactStoreFailed, RpcError, StaleTransition
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Asked, Claims, Held, Question
 from tasks_server.log_level import is_wanted
 from tasks_server.store.batch import Batch
 from tasks_server.store.outage import through_outages
 from tasks_server.task import Door, Task
+from workers.errors import Transient
 from workers.port import StoredArtifact
 from workers.reports import Reports
 
@@ -159,8 +160,12 @@ class Session:
     async def remember(self, step: str, value: Any) -> None:
         await self._patiently(partial(self._claims.remember, self.held, step, value))
 
-    async def save_artifact(self, name: str, source: Path, mime_type: str) -> StoredArtifact:
-        deposit = await self._artifacts.deposit(self.task.id, source)
+    async def save_artifact(self, name: str, source: Path | bytes, mime_type: str) -> StoredArtifact:
+        try:
+            deposit = await self._artifacts.deposit(self.task.id, source)
+        except ArtifactStoreFailed as error:
+            log.warning("task %s: %s cannot be stored: %s", self.task.id, name, error.__cause__ or error)
+            raise Transient(f"{name} could not be stored. {error}") from error
         stored = StoredArtifact(
             artifact_uri(self.task.id, name), name, mime_type, deposit.size, deposit.sha256
         )
@@ -171,7 +176,9 @@ class Session:
             "sha256": deposit.sha256,
             "location": deposit.location,
         }
-        await self._patiently(partial(self._claims.record_artifact, self.held, record))
+        replaced = await self._patiently(partial(self._claims.record_artifact, self.held, record))
+        if replaced is not None:
+            await self._artifacts.discard(replaced)
         return stored
 
     async def announce_resource(self, uri: str) -> None:

@@ -14,6 +14,7 @@ import anyio
 from arq.connections import ArqRedis
 
 from tasks_server.artifacts import ArtifactStore
+from tasks_server.artifacts.choice import file_store
 from tasks_server.bus import Bus, CatalogChanged
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims
@@ -80,7 +81,7 @@ class Worker:
         self._roster = Roster(database)
         queue = TaskQueue(redis)
         announcer = Announcer(queue, bus)
-        artifacts = ArtifactStore(database, settings.artifact_dir)
+        artifacts = ArtifactStore(database, file_store(settings))
         lease_ms = int(settings.lease_seconds * 1000)
         claims = Claims(database, announcer, worker_id=self.id, lease_ms=lease_ms)
         self._runner = Runner(

@@ -24,6 +24,9 @@ SHARED = (
     "database_url",
     "redis_url",  # empty: the embedded Valkey
     "artifact_dir",
+    "artifact_url",  # empty: the directory
+    "inline_result_bytes",
+    "max_result_bytes",
     "file_roots",
     "fetch_https",
     "max_source_bytes",

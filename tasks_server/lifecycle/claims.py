@@ -241,14 +241,17 @@ class Claims:
             row = {"task_id": held.task_id, "name": name, "value": encode_text(value), "at": now}
             await connection.execute(claims_sql.insert_checkpoint(), [row])
 
-    async def record_artifact(self, held: Held, artifact: Mapping[str, Any]) -> None:
-        """Record a file that lies in the artifact store; one of the same name is replaced."""
+    async def record_artifact(self, held: Held, artifact: Mapping[str, Any]) -> str | None:
+        """Record a file that lies in the artifact store; the location of the one that it replaces, if any."""
         async with self._database.transaction() as connection:
             await self._guarded(connection, held, claims_sql.lock_if_held(*self._fence(held)), "stored")
             now: int = (await connection.execute(terms_sql.clock())).scalar_one()
-            await connection.execute(claims_sql.delete_artifact(held.task_id, artifact["name"]))
+            replace = claims_sql.delete_artifact(held.task_id, artifact["name"])
+            replaced: str | None = (await connection.execute(replace)).scalar_one_or_none()
             row = {"task_id": held.task_id, "created_at": now, **artifact}
             await connection.execute(claims_sql.insert_artifact(), [row])
+        # The same one, when this is said again because the answer to the first commit was lost.
+        return None if replaced == artifact["location"] else replaced
 
     def _fence(self, held: Held) -> tuple[str, int, str]:
         return held.task_id, held.attempt, self.worker_id

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import text
 
 from tasks_server.artifacts import ArtifactStore
+from tasks_server.artifacts.directory import DirectoryStore
 from tasks_server.bus import Bus
 from tasks_server.encoding import encode_text
 from tasks_server.lifecycle.announce import Announcer
@@ -103,7 +104,7 @@ class Record:
         self.watchers = Watchers(self.bus, self.reader)
         self.service = TaskService(self.reader, self.requests, self.watchers)
         self.roster = Roster(self.database)
-        self.artifacts = ArtifactStore(self.database, self.directory)
+        self.artifacts = ArtifactStore(self.database, DirectoryStore(self.directory))
 
     async def start(self) -> None:
         """Run the bus and the watchers, as a server does."""

@@ -48,9 +48,10 @@ async def test_a_file_is_copied_in_and_found_by_its_owner(record: Record, tmp_pa
     source.write_bytes(b"overwritten")
     found = await record.artifacts.find(OWNER, task.id, "../a b.md")
     assert found is not None
-    assert found.path.read_bytes() == content
-    assert found.path.parent == record.directory / task.id
-    assert found.path.parent.stat().st_mode & 0o777 == 0o700
+    path = record.directory / found.location
+    assert path.read_bytes() == content
+    assert path.parent == record.directory / task.id
+    assert path.parent.stat().st_mode & 0o777 == 0o700
     assert (found.mime_type, found.size, found.sha256) == ("text/markdown", deposit.size, deposit.sha256)
     assert await record.artifacts.find("mallory", task.id, "../a b.md") is None
     assert await record.artifacts.find(OWNER, task.id, "a b.md") is None

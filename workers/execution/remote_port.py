@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks_server.errors import RpcError
-from workers.errors import Transient
+from workers.errors import ToolError, Transient
 from workers.execution.frames import Frame
 from workers.port import StoredArtifact, TaskPort
 
@@ -37,13 +37,15 @@ _VERBS = frozenset(
 
 
 def failed(error: BaseException) -> Frame:
-    """An exception in JSON; RpcError and Transient keep their parts."""
+    """An exception in JSON; RpcError, Transient and ToolError stay what they are."""
     if isinstance(error, asyncio.CancelledError):
         return {"cancelled": True}
     if isinstance(error, RpcError):
         return {"rpc_error": error.as_object()}
     if isinstance(error, Transient):
         return {"transient": str(error), "retry_after": error.retry_after}
+    if isinstance(error, ToolError):
+        return {"tool_error": str(error)}
     return {"error": f"{type(error).__name__}: {error}"}
 
 
@@ -56,6 +58,8 @@ def outcome(frame: Frame) -> Any:
         raise RpcError(error["code"], error["message"], error.get("data"))
     if "transient" in frame:
         raise Transient(frame["transient"], frame["retry_after"])
+    if "tool_error" in frame:
+        raise ToolError(frame["tool_error"])
     if "error" in frame:
         raise RuntimeError(frame["error"])
     return frame["value"]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
+import logging
 from typing import Any
 
-import anyio.to_thread
-
-from tasks_server.artifacts import Artifact
-from tasks_server.errors import INTERNAL_ERROR, RpcError
+from tasks_server.artifacts import Artifact, ArtifactStore
+from tasks_server.errors import INTERNAL_ERROR, ArtifactStoreFailed, RpcError
 from tasks_server.protocol.jsonrpc import InvalidParams
+
+log = logging.getLogger(__name__)
 
 MAX_INLINE_BYTES = 16 * 1024 * 1024
 
@@ -30,10 +30,10 @@ _TEXT_TYPES = frozenset(
 )
 
 
-async def read_artifact(uri: str, artifact: Artifact) -> dict[str, Any]:
+async def read_artifact(uri: str, artifact: Artifact, store: ArtifactStore) -> dict[str, Any]:
     """TextResourceContents or BlobResourceContents (server/resources, "Resource Contents").
 
-    Raises RpcError for a file that is too large for a JSON message or has disappeared from the store.
+    Raises RpcError for a file that is too large for a JSON message, or that the store cannot give as it was.
     """
     if artifact.size > MAX_INLINE_BYTES:
         raise InvalidParams(
@@ -42,9 +42,11 @@ async def read_artifact(uri: str, artifact: Artifact) -> dict[str, Any]:
             {"uri": uri, "size": artifact.size},
         )
     try:
-        content = await anyio.to_thread.run_sync(Path.read_bytes, artifact.path)
-    except FileNotFoundError:
-        raise RpcError(INTERNAL_ERROR, f"The file of {artifact.name} is missing from the store.") from None
+        async with store.reading(artifact) as chunks:
+            content = b"".join([chunk async for chunk in chunks])
+    except ArtifactStoreFailed as error:
+        log.warning("Artifact %s/%r: %s", artifact.task_id, artifact.name, error.__cause__ or error)
+        raise RpcError(INTERNAL_ERROR, f"{artifact.name} cannot be read. {error}") from None
     contents: dict[str, Any] = {"uri": uri, "mimeType": artifact.mime_type}
     text = _decoded(content) if is_text(artifact.mime_type) else None
     if text is not None:

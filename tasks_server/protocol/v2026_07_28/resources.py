@@ -69,7 +69,7 @@ async def _read_artifact(call: Call, uri: str) -> Result:
     artifact = address and await call.parts.artifacts.find(call.caller.owner, *address)
     if not artifact:
         raise resource_not_found(uri)
-    contents = await read_artifact(uri, artifact)
+    contents = await read_artifact(uri, artifact, call.parts.artifacts)
     return complete(contents=[contents], ttlMs=UNCHANGING_MS, cacheScope="private")
 
 

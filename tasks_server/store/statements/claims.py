@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, Insert, Update, and_, case, delete, func, insert, select, update
+from sqlalchemy.sql.dml import ReturningDelete
 
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.terms import (
@@ -176,8 +177,14 @@ def insert_checkpoint() -> Insert:
     return insert(CHECKPOINT)
 
 
-def delete_artifact(task_id: str, name: str) -> Delete:
-    return delete(ARTIFACT).where(ARTIFACT.c.task_id == task_id, ARTIFACT.c.name == name)
+def delete_artifact(task_id: str, name: str) -> ReturningDelete[Any]:
+    """→ where the file of that name lay."""
+    artifact = ARTIFACT.c
+    return (
+        delete(ARTIFACT)
+        .where(artifact.task_id == task_id, artifact.name == name)
+        .returning(artifact.location)
+    )
 
 
 def insert_artifact() -> Insert:
