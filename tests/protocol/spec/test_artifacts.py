@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from urllib.parse import urlsplit
 
 import httpx2
@@ -79,10 +80,81 @@ async def test_a_download_is_saved_and_never_shown(wire: Wire, other: Wire):
     assert response.headers["content-security-policy"] == "sandbox"
 
 
-async def test_a_part_of_a_file_can_be_downloaded(wire: Wire):
+@pytest.mark.parametrize(
+    ("asked", "text", "content_range"),
+    [
+        ("bytes=3-5", "345", "bytes 3-5/10"),
+        ("bytes=7-", "789", "bytes 7-9/10"),
+        ("bytes=-2", "89", "bytes 8-9/10"),
+        ("bytes=-99", "0123456789", None),
+        ("bytes=8-99999999", "89", "bytes 8-9/10"),
+        ("Bytes = 0-0", "0", "bytes 0-0/10"),
+        ("bytes=0-9", "0123456789", None),
+        ("bytes=0-1,4-5", "0123456789", None),
+        ("bytes=5-3", "0123456789", None),
+        ("bytes=-", "0123456789", None),
+        ("lines=1-2", "0123456789", None),
+        ("bytes=" + "1" * 5000 + "-", "0123456789", None),
+    ],
+)
+async def test_a_part_of_a_file_can_be_downloaded(
+    wire: Wire, asked: str, text: str, content_range: str | None
+):
     url = download_url(wire, await kept(wire, "digits.txt", "0123456789"))
-    response = await wire.http.get(url, headers={"Range": "bytes=3-5"})
-    assert (response.status_code, response.text) == (206, "345")
+    response = await wire.http.get(url, headers={"Range": asked})
+    assert (response.status_code, response.text) == (206 if content_range else 200, text)
+    assert response.headers.get("content-range") == content_range
+    assert response.headers["accept-ranges"] == "bytes"
+    assert response.headers["content-length"] == str(len(text))
+
+
+@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=10-20", "bytes=-0"])
+async def test_a_part_behind_the_end_is_refused_with_the_size(wire: Wire, asked: str):
+    url = download_url(wire, await kept(wire, "digits.txt", "0123456789"))
+    response = await wire.http.get(url, headers={"Range": asked})
+    assert (response.status_code, response.headers["content-range"]) == (416, "bytes */10")
+
+
+async def test_an_empty_file_is_downloaded(wire: Wire):
+    url = download_url(wire, await kept(wire, "empty.txt", ""))
+    response = await wire.http.get(url)
+    assert (response.status_code, response.content) == (200, b"")
+
+
+async def test_the_tag_of_a_download_is_its_checksum(wire: Wire, other: Wire):
+    url = download_url(wire, await kept(wire, "digits.txt", "0123456789"))
+    whole = await wire.http.get(url)
+    tag = whole.headers["etag"]
+    assert tag == f'"{hashlib.sha256(whole.content).hexdigest()}"'
+    for known in (tag, f'"other", W/{tag}', "*"):
+        unchanged = await other.http.get(url, headers={"If-None-Match": known})
+        assert (unchanged.status_code, unchanged.content, unchanged.headers["etag"]) == (304, b"", tag)
+    assert (await wire.http.get(url, headers={"If-None-Match": '"other"'})).status_code == 200
+    for condition, status in ((tag, 206), ('"other"', 200)):
+        answer = await wire.http.get(url, headers={"Range": "bytes=3-5", "If-Range": condition})
+        assert (answer.status_code, answer.text) == (status, "345" if status == 206 else "0123456789")
+
+
+async def test_the_head_of_a_download_tells_its_size(wire: Wire):
+    url = download_url(wire, await kept(wire, "digits.txt", "0123456789"))
+    whole = await wire.http.head(url)
+    part = await wire.http.head(url, headers={"Range": "bytes=3-5"})
+    assert (whole.status_code, whole.headers["content-length"], whole.content) == (200, "10", b"")
+    assert (part.status_code, part.headers["content-range"], part.content) == (206, "bytes 3-5/10", b"")
+
+
+async def test_a_damaged_file_is_not_given_out_as_a_whole_one(wire: Wire, stack: Stack):
+    size = 3 * 1024 * 1024
+    uri = (await wire.call("keep_bytes", {"name": "a", "size": size})).text
+    (file,) = (stack.directory / "artifacts" / urlsplit(uri).netloc).iterdir()
+    file.write_bytes(b"\xff" * (size - 1) + b"\0")
+    with pytest.raises(httpx2.RemoteProtocolError):
+        await wire.http.get(download_url(wire, uri))
+    assert "damaged" in (await wire.request("resources/read", {"uri": uri})).error["message"]
+    file.write_bytes(b"\xff")
+    for headers in ({}, {"Range": "bytes=0-0"}):
+        response = await wire.http.get(download_url(wire, uri), headers=headers)
+        assert (response.status_code, "damaged" in response.text) == (503, True)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
