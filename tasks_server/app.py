@@ -12,6 +12,7 @@ from tasks_server.artifacts import ArtifactStore
 from tasks_server.artifacts.choice import file_store
 from tasks_server.bus import Bus
 from tasks_server.catalog import Catalog
+from tasks_server.defects import Defects, keep_running
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.requests import ClientRequests
 from tasks_server.protocol.parts import Parts
@@ -38,6 +39,7 @@ def build_app(settings: Settings) -> Starlette:
     database = Database(settings.database_url)
     redis = connect(settings.redis_url)
     bus = Bus(redis, connect_blocking(settings.redis_url))
+    defects = Defects()
     roster = Roster(database)
     catalog = Catalog(
         roster,
@@ -70,7 +72,9 @@ def build_app(settings: Settings) -> Starlette:
             await catalog.load()
             async with anyio.create_task_group() as background:
                 for part in (bus, catalog, watchers):
-                    background.start_soon(part.run)
+                    background.start_soon(
+                        keep_running, part.run, f"the {type(part).__name__.lower()}", defects
+                    )
                 yield
                 background.cancel_scope.cancel()
         finally:

@@ -17,6 +17,7 @@ from tasks_server.bus import Bus, CatalogChanged
 from tasks_server.manifest import Manifest, PromptOffer, ResourceOffer, ResourceTemplateOffer, ToolOffer
 from tasks_server.misfits import misfits
 from tasks_server.store.database import DATABASE_UNAVAILABLE
+from tasks_server.store.outage import is_outage
 from tasks_server.store.roster import Presence, Roster
 from tasks_server.uri_template import matches
 
@@ -155,6 +156,8 @@ class Catalog:
                 try:
                     self._replace(await self._read())
                 except DATABASE_UNAVAILABLE as error:
+                    if not is_outage(error):
+                        raise
                     log.warning("The catalog cannot be read, the last one stays: %s", error)
 
     @asynccontextmanager

@@ -3,6 +3,7 @@
 TasksError
  ├── ConfigurationError      the operator's settings cannot work
  ├── TaskNotFound            missing, expired and foreign tasks, indistinguishably
+ ├── TaskUnreadable          a newer version has written the task
  ├── StaleTransition         somebody else moved the task first
  ├── InvalidAnswer           an answer does not fit the question it names
  ├── ArtifactStoreFailed     the artifact store cannot keep a file, or cannot give it
@@ -44,6 +45,18 @@ class TaskNotFound(TasksError):
     def __init__(self, task_id: str) -> None:
         super().__init__("Task not found. It may have expired, or the id may be wrong.")
         self.task_id = task_id
+
+
+class TaskUnreadable(TasksError):
+    """The task is there, but a newer version has written what this one does not understand."""
+
+    def __init__(self, task_id: str, owner: str, reason: Exception) -> None:
+        super().__init__(
+            f"Task {task_id} was written by a newer version of this server ({reason}). Ask again: another replica, "
+            "or this one once it has been replaced, can read it."
+        )
+        self.task_id = task_id
+        self.owner = owner
 
 
 class StaleTransition(TasksError):

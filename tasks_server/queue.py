@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from arq.connections import ArqRedis
-from arq.constants import job_key_prefix
+from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 
 from tasks_server.encoding import encode_json
@@ -93,6 +93,12 @@ class TaskQueue:
         with suppress(*UNAVAILABLE):
             async with asyncio.timeout(HINT_SECONDS):
                 await self._redis.zrem(queue_key(claimed.queue), job_id(claimed.task_id, claimed.attempt))
+
+    async def put_back(self, task_id: str, attempt: int) -> None:
+        """Let other workers pick what was picked but cannot be claimed here. Best effort."""
+        with suppress(*UNAVAILABLE):
+            async with asyncio.timeout(HINT_SECONDS):
+                await self._redis.delete(in_progress_key_prefix + job_id(task_id, attempt))
 
     async def has_forgotten(self) -> bool:
         """Whether Redis came back empty (or is new) and nobody has said `caught_up` since."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from tasks_server.errors import TaskNotFound
+from tasks_server.errors import INTERNAL_ERROR, RpcError, TaskNotFound, TaskUnreadable
 from tasks_server.lifecycle.requests import ClientRequests
 from tasks_server.store.reading import TaskReader
 from tasks_server.task import NewTask, Task
@@ -41,7 +41,12 @@ class TaskService:
 
     async def get(self, owner: str, task_id: str) -> Task:
         """The task as it is now, with all its outstanding questions. Raises TaskNotFound."""
-        task = await self._reader.find(task_id)
+        try:
+            task = await self._reader.find(task_id)
+        except TaskUnreadable as unreadable:
+            if unreadable.owner == owner:
+                raise RpcError(INTERNAL_ERROR, str(unreadable)) from None
+            task = None
         if task is None or task.owner != owner:
             raise TaskNotFound(task_id)
         return task

@@ -75,6 +75,16 @@ class Settings(BaseSettings):
         ge=0,
         description="Longest that finished tasks are kept, whatever their tools say; empty for no limit.",
     )
+    stall_warning_leases: float = Field(
+        default=0.2,
+        gt=0,
+        description="A tool that blocks its worker's event loop for so many leases is named in the log.",
+    )
+    stall_end_leases: float = Field(
+        default=4.0,
+        ge=0,
+        description="A worker whose event loop is blocked for so many leases ends, to be started again; 0: never.",
+    )
     park_after_seconds: float = Field(
         default=2.0,
         ge=0,

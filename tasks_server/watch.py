@@ -17,6 +17,7 @@ import anyio
 
 from tasks_server.bus import Bus, Resync, Signal, TaskChanged, TaskLogged, TaskProgressed
 from tasks_server.store.database import DATABASE_UNAVAILABLE
+from tasks_server.store.outage import is_outage
 from tasks_server.store.reading import TaskReader
 from tasks_server.task import Task
 
@@ -136,6 +137,7 @@ class Watchers:
         ):
             group.start_soon(self._read_what_is_due)
             group.start_soon(self._read_everything_now_and_then)
+            self._mark(self._by_task)  # a former run may have failed in the middle of something
             async for signal in signals:
                 self._take(signal)
 
@@ -170,15 +172,18 @@ class Watchers:
                     if task_id in watch.accepted
                 ]
                 try:
-                    found = await self._reader.find_many(batch)
+                    found = await self._reader.look_up(batch)
                 except DATABASE_UNAVAILABLE as error:
+                    if not is_outage(error):
+                        raise
                     log.warning("The database is not reachable, followers wait: %s", error)
                     self._due.update(batch)
                     await anyio.sleep(REREAD_WITHOUT_BUS_SECONDS)
                     continue
                 for task in found.values():
-                    for watch in self._by_task.get(task.id, ()):
-                        watch.offer(task)
+                    if isinstance(task, Task):
+                        for watch in self._by_task.get(task.id, ()):
+                            watch.offer(task)
                 for watch, task_id in knowing:
                     if task_id not in found:
                         watch.miss(task_id)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
 from tasks_server.bus import Bus, TaskNudged
-from tasks_server.lifecycle.claims import Claims
+from tasks_server.defects import Defects
+from tasks_server.lifecycle.claims import Claims, Standing
 from tasks_server.store.database import DATABASE_UNAVAILABLE
+from tasks_server.store.outage import is_outage
 from workers.runner import Runner
 from workers.session import Session, Stop
 
@@ -20,7 +22,7 @@ log = logging.getLogger(__name__)
 class Leases:
     """Renews every lease of this worker in one statement, and acts on what callers have done to its tasks.
 
-    say_alive renews the worker itself.
+    say_alive renews the worker itself; database_lost hears of renewals that fail.
     """
 
     def __init__(
@@ -29,6 +31,8 @@ class Leases:
         runner: Runner,
         bus: Bus,
         say_alive: Callable[[], Awaitable[None]],
+        database_lost: Callable[[BaseException], object],
+        defects: Defects,
         *,
         lease_seconds: float,
     ) -> None:
@@ -36,6 +40,8 @@ class Leases:
         self._runner = runner
         self._bus = bus
         self._say_alive = say_alive
+        self._database_lost = database_lost
+        self._defects = defects
         self._lease_seconds = lease_seconds
 
     async def keep(self) -> None:
@@ -43,27 +49,39 @@ class Leases:
 
         A renewal that hangs counts as one that fails: by then others may have taken the tasks.
         """
+        third = self._lease_seconds / 3
         renewed_at = time.monotonic()
+        pause = third
         while True:
-            await anyio.sleep(self._lease_seconds / 3)
+            await anyio.sleep(pause)
+            pause = third
             began_at = time.monotonic()
             running = dict(self._runner.sessions)
-            left = renewed_at + self._lease_seconds - began_at
+            allowed = max(renewed_at + self._lease_seconds - began_at, third)
             try:
-                with anyio.fail_after(max(left, self._lease_seconds / 3)):
-                    await self._renew(running)
+                with anyio.fail_after(allowed):
+                    standings = await self._claims.renew(list(running)) if running else ()
+                    renewed_at = began_at
+                    await self._act_on(standings, running)
                     await self._say_alive()
-                renewed_at = began_at
-            except DATABASE_UNAVAILABLE as error:
-                log.warning("leases cannot be renewed: %s", str(error) or type(error).__name__)
+            except Exception as error:
+                if time.monotonic() - began_at > allowed + third / 2:
+                    pause = 0  # this process stood still: that says nothing about the database
+                    continue
+                self._say_failed(error)
                 if time.monotonic() - renewed_at >= self._lease_seconds:
                     for session in running.values():
                         session.stop(Stop.LOST)
 
-    async def _renew(self, running: dict[str, Session]) -> None:
-        if not running:
-            return
-        leases = {lease.held: lease for lease in await self._claims.renew(list(running))}
+    def _say_failed(self, error: Exception) -> None:
+        if is_outage(error):
+            log.warning("leases cannot be renewed: %s", str(error) or type(error).__name__)
+            self._database_lost(error)
+        else:
+            self._defects.met("renewing leases", error)
+
+    async def _act_on(self, standings: Sequence[Standing], running: dict[str, Session]) -> None:
+        leases = {lease.held: lease for lease in standings}
         for session in running.values():
             lease = leases.get(session.held)
             if lease is not None and lease.cancel_requested:
@@ -82,4 +100,6 @@ class Leases:
                     try:
                         await self._runner.look_at(task_id)
                     except DATABASE_UNAVAILABLE as error:
+                        if not is_outage(error):
+                            raise
                         log.warning("task %s: cannot look at it now: %s", task_id, error)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 
 from tasks_server.artifacts import ArtifactStore
+from tasks_server.defects import Defects, keep_running
 from tasks_server.lifecycle.deadlines import Deadlines
 from tasks_server.lifecycle.upkeep import Upkeep
 from tasks_server.redis_client import UNAVAILABLE
 from tasks_server.store.database import DATABASE_UNAVAILABLE
+from tasks_server.store.outage import is_outage
 from tasks_server.store.roster import Roster
 
 log = logging.getLogger(__name__)
@@ -43,12 +46,14 @@ class Maintenance:
         deadlines: Deadlines,
         roster: Roster,
         artifacts: ArtifactStore,
+        defects: Defects,
         *,
         absence_ms: int,
     ) -> None:
         self._upkeep = upkeep
         self._roster = roster
         self._artifacts = artifacts
+        self._defects = defects
         self._absence_ms = absence_ms
         self.chores = (
             Chore("dispatch", DISPATCH_SECONDS, upkeep.dispatch),
@@ -71,10 +76,11 @@ class Maintenance:
         return await self._roster.forget(self._absence_ms)
 
     async def run(self) -> None:
-        """All chores, until cancelled; an outage is reported once and waited out."""
+        """All chores, until cancelled. An outage is reported once and waited out; a defect stops its own chore only."""
         async with anyio.create_task_group() as group:
             for chore in self.chores:
-                group.start_soon(self._repeat, chore)
+                repeat = partial(self._repeat, chore)
+                group.start_soon(keep_running, repeat, f"maintenance ({chore.name})", self._defects)
 
     async def _repeat(self, chore: Chore) -> None:
         failing = False
@@ -86,6 +92,8 @@ class Maintenance:
                     log.info("maintenance: %s goes on", chore.name)
                 failing = False
             except (*DATABASE_UNAVAILABLE, *UNAVAILABLE) as error:
+                if not (is_outage(error) or isinstance(error, UNAVAILABLE)):
+                    raise
                 if not failing:
                     log.warning("maintenance: %s has to wait: %s", chore.name, error)
                 failing = True

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -40,6 +41,9 @@ class Slots:
     def __init__(self, concurrency: int) -> None:
         self.concurrency = concurrency
         self.workers: list[QueueWorker] = []
+        self.paused = False
+        # When each queue was last looked into, or found all slots taken; by the monotonic clock.
+        self.looked_at: dict[str, float] = {}
         # Picking reserves a slot across several awaits, so one queue picks at a time.
         self.picking = asyncio.Lock()
 
@@ -62,6 +66,7 @@ class QueueWorker(Worker):
     """An arq worker for one queue. Build a new one after it has failed: arq's state may be inconsistent."""
 
     def __init__(self, redis: ArqRedis, queue: str, slots: Slots, handle: Handle) -> None:
+        self._queue = queue
         self._slots = slots
         self._handle = handle
         self._woken = asyncio.Event()
@@ -106,13 +111,15 @@ class QueueWorker(Worker):
         while True:
             self._woken.clear()
             await self._poll_iteration()
+            if self.allow_pick_jobs and not self._slots.paused:
+                self._slots.looked_at[self._queue] = time.monotonic()
             with anyio.move_on_after(POLL_SECONDS):
                 await self._woken.wait()
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         fresh = [job for job in job_ids if job.decode() not in self.tasks]
         async with self._slots.picking:
-            if self.allow_pick_jobs:
+            if self.allow_pick_jobs and not self._slots.paused:
                 await super().start_jobs(fresh)
 
     async def run_job(self, job_id: str, score: int) -> None:

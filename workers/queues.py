@@ -48,6 +48,22 @@ class Queues:
         for worker in self.slots.workers:
             worker.allow_pick_jobs = False
 
+    def pause_picking(self) -> None:
+        """Take no more work for now."""
+        self.slots.paused = True
+
+    def resume_picking(self) -> None:
+        self.slots.paused = False
+        self.slots.wake()
+
+    def picked_ago_ms(self) -> int | None:
+        """Since when not all queues have been looked into; None before each has been, once."""
+        looked_at = [self.slots.looked_at.get(queue) for queue in self._supervised]
+        oldest = min((at for at in looked_at if at is not None), default=None)
+        if oldest is None or None in looked_at:
+            return None
+        return int((time.monotonic() - oldest) * 1000)
+
     async def until_idle(self, timeout_seconds: float) -> None:
         """Wait until nothing runs, or until the time is up."""
         with anyio.move_on_after(PICKING_SECONDS):

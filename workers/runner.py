@@ -19,7 +19,7 @@ from tasks_server.lifecycle.claims import Claims, Held
 from tasks_server.lifecycle.limits import limit_of_run
 from tasks_server.queue import Dispatch, TaskQueue
 from tasks_server.store.database import DATABASE_UNAVAILABLE
-from tasks_server.store.outage import is_outage
+from tasks_server.store.outage import is_outage, through_outages
 from tasks_server.task import Method, OutcomeKind, Task
 from workers.errors import NotOffered, Transient
 from workers.execution.perform import perform
@@ -58,8 +58,11 @@ class Runner:
         park_after_seconds: float,
         publish_catalog: Callable[[], Awaitable[None]],
         max_run_ms: int | None = None,
+        database_lost: Callable[[BaseException], object] = lambda error: None,
     ) -> None:
+        """database_lost hears of a task that cannot be claimed because the database is away."""
         self._registry = registry
+        self._database_lost = database_lost
         self._queue = queue
         self._claims = claims
         self._announcer = announcer
@@ -99,7 +102,7 @@ class Runner:
             session.stop(Stop.SHUTDOWN)
 
     async def _claim(self, task_id: str, attempt: int) -> Session | None:
-        task = await self._claims.claim(task_id, attempt)
+        task = await self._claim_through_outages(task_id, attempt)
         if task is None:
             return None
         await self._queue.forget(Dispatch(task.id, task.attempt, task.queue))
@@ -122,6 +125,30 @@ class Runner:
         if self._leaving:
             session.stop(Stop.SHUTDOWN)
         return session
+
+    async def _claim_through_outages(self, task_id: str, attempt: int) -> Task | None:
+        """Claim, however often the database goes away over it; nothing more is picked meanwhile."""
+        try:
+            return await self._claims.claim(task_id, attempt)
+        except DATABASE_UNAVAILABLE as error:
+            if not is_outage(error):
+                raise
+            self._database_lost(error)
+        await self._queue.put_back(task_id, attempt)  # others may have a database
+
+        async def claim_again() -> Task | None:
+            # The claim may have been committed, and only its answer been lost.
+            if self.holds(task_id, attempt):
+                return None
+            held = await self._claims.claimed(task_id, attempt)
+            return held or await self._claims.claim(task_id, attempt)
+
+        return await through_outages(claim_again, f"the claim of task {task_id}")
+
+    def holds(self, task_id: str, attempt: int) -> bool:
+        """Whether this attempt of the task runs here."""
+        session = self.sessions.get(task_id)
+        return session is not None and session.task.attempt == attempt
 
     def _offers(self, task: Task) -> bool:
         try:
@@ -201,21 +228,10 @@ class Runner:
     async def _finish(self, session: Session, outcome: Outcome | Setback | None) -> None:
         """Write how it ended, as long as the fence holds; a database outage is waited out."""
         unrecordable = _failure("The task has ended, but the database refuses to record how.")
+        answer_lost = False
         while True:
             try:
-                if session.stopped is Stop.SHUTDOWN and outcome is None:
-                    await session.reports.write_lines()
-                    await self._claims.release(session.held)
-                elif isinstance(outcome, Setback):
-                    await session.reports.write_lines()
-                    await self._setbacks.record(session, outcome)
-                elif outcome is not None:
-                    reports = session.reports
-                    await reports.write_lines()
-                    message = outcome.message or reports.message
-                    await self._claims.finish(
-                        session.held, outcome.kind, outcome.value, reports.progress, message
-                    )
+                await self._write_end(session, outcome, answer_lost=answer_lost)
             except StaleTransition:
                 log.warning("task %s: attempt %d was overtaken, its end is void", *_fence(session))
             except DATABASE_UNAVAILABLE as error:
@@ -224,10 +240,31 @@ class Runner:
                     outcome = unrecordable
                     continue
                 log.warning("task %s: its end cannot be written yet: %s", session.task.id, error)
-                if session.stopped is not Stop.LOST:
-                    await anyio.sleep(FINISH_PAUSE_SECONDS)
-                    continue
+                answer_lost = True
+                # Nobody takes a task over while the database is away; later, the fence decides.
+                await anyio.sleep(FINISH_PAUSE_SECONDS)
+                continue
             return
+
+    async def _write_end(
+        self, session: Session, outcome: Outcome | Setback | None, *, answer_lost: bool
+    ) -> None:
+        """answer_lost: it has been tried before, and the commit may have succeeded."""
+        if outcome is None:
+            if session.stopped is Stop.SHUTDOWN:
+                await session.reports.write_lines()
+                await self._claims.release(session.held)
+            return
+        if isinstance(outcome, Setback):
+            await session.reports.write_lines()
+            await self._setbacks.record(session, outcome)
+            return
+        if answer_lost and await self._claims.has_finished(session.held, outcome.kind, outcome.value):
+            return
+        reports = session.reports
+        await reports.write_lines()
+        message = outcome.message or reports.message
+        await self._claims.finish(session.held, outcome.kind, outcome.value, reports.progress, message)
 
 
 def _fence(session: Session) -> tuple[str, int]:
@@ -237,8 +274,11 @@ def _fence(session: Session) -> tuple[str, int]:
 def _outcome(
     work: asyncio.Task[dict[str, Any]], stopped: Stop | None, task: Task, exceeded: str
 ) -> Outcome | Setback | None:
-    """A tool that was stopped may end in any way; only what it achieved nevertheless counts as its result."""
-    if work.cancelled() or stopped in {Stop.PARKED, Stop.LOST}:
+    """A tool that was stopped may end in any way; only what it achieved nevertheless counts as its result.
+
+    That holds also for a task that may have been lost: whether it has been, the fence knows.
+    """
+    if work.cancelled() or stopped is Stop.PARKED:
         return _outcome_of_stop(stopped, task, exceeded)
     error = work.exception()
     if stopped is not None and (error is not None or work.result().get("isError")):

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from arq.connections import ArqRedis
 from tasks_server.artifacts import ArtifactStore
 from tasks_server.artifacts.choice import file_store
 from tasks_server.bus import Bus, CatalogChanged
+from tasks_server.defects import Defects, keep_running
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims
 from tasks_server.lifecycle.deadlines import Deadlines
@@ -27,17 +29,20 @@ from tasks_server.settings import Settings
 from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
 from tasks_server.store.migrate import check_migrated
 from tasks_server.store.roster import Roster
+from workers.database_watch import DatabaseWatch
 from workers.leases import Leases
 from workers.maintenance import Maintenance
 from workers.queues import Queues
 from workers.registry import Registry
 from workers.runner import Runner
 from workers.setbacks import Setbacks
+from workers.stall import StallWatch
 
 log = logging.getLogger(__name__)
 
 DEFAULT_CONCURRENCY = 10
 STOP_SECONDS = 8.0
+EVIDENCE_SECONDS = 5.0
 
 
 async def run_worker(
@@ -52,12 +57,34 @@ async def run_worker(
     bus = Bus(redis, connect_blocking(settings.redis_url))
     try:
         await check_migrated(database)
-        await Worker(settings, registry, database, redis, bus, concurrency=concurrency).run()
+        worker = Worker(settings, registry, database, redis, bus, concurrency=concurrency)
+        async with anyio.create_task_group() as group:
+            group.start_soon(stall_watch(settings, worker).run)
+            await worker.run()
+            group.cancel_scope.cancel()
     finally:
         await bus.close()
         with suppress(*UNAVAILABLE):
             await redis.aclose()
         await database.close()
+
+
+def stall_watch(settings: Settings, worker: Worker) -> StallWatch:
+    """Watches over the event loop of a worker, and leaves what it finds in the blocking task's event log."""
+
+    def keep_evidence(task_id: str, text: str) -> None:
+        try:
+            asyncio.run(asyncio.wait_for(worker.note_from_thread(settings, task_id, text), EVIDENCE_SECONDS))
+        except Exception as error:
+            log.warning("task %s: what blocks its worker cannot be recorded: %s", task_id, error)
+
+    lease = settings.lease_seconds
+    return StallWatch(
+        worker.running,
+        keep_evidence,
+        warn_seconds=settings.stall_warning_leases * lease,
+        end_seconds=settings.stall_end_leases * lease or None,
+    )
 
 
 class Worker:
@@ -73,6 +100,7 @@ class Worker:
         *,
         concurrency: int,
     ) -> None:
+        self._defects = Defects()
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self._registry = registry
         self._concurrency = concurrency
@@ -84,6 +112,7 @@ class Worker:
         artifacts = ArtifactStore(database, file_store(settings))
         lease_ms = int(settings.lease_seconds * 1000)
         claims = Claims(database, announcer, worker_id=self.id, lease_ms=lease_ms)
+        self._announcer = announcer
         self._runner = Runner(
             registry,
             queue,
@@ -94,16 +123,25 @@ class Worker:
             park_after_seconds=settings.park_after_seconds,
             max_run_ms=None if settings.max_run_seconds is None else int(settings.max_run_seconds * 1000),
             publish_catalog=self.publish_catalog,
+            database_lost=lambda error: self._database_watch.lost(error),
         )
         self._queues = Queues(redis, settings.redis_url, concurrency, self._runner.run)
+        self._database_watch = DatabaseWatch(self._queues, self._say_alive)
         self._leases = Leases(
-            claims, self._runner, bus, self._say_alive, lease_seconds=settings.lease_seconds
+            claims,
+            self._runner,
+            bus,
+            self._say_alive,
+            self._database_watch.lost,
+            self._defects,
+            lease_seconds=settings.lease_seconds,
         )
         self._maintenance = Maintenance(
             Upkeep(database, queue, announcer),
             Deadlines(database, announcer),
             self._roster,
             artifacts,
+            self._defects,
             absence_ms=int(max(settings.tool_absence_seconds, settings.lease_seconds) * 1000),
         )
 
@@ -115,14 +153,15 @@ class Worker:
         try:
             await self._enter()
             async with anyio.create_task_group() as group:
-                for part in (
-                    self._bus.run,
-                    self._leases.keep,
-                    self._leases.act_on_nudges,
-                    self._queues.listen_for_wakes,
-                    self._maintenance.run,
+                for where, part in (
+                    ("the bus", self._bus.run),
+                    ("renewing leases", self._leases.keep),
+                    ("acting on nudges", self._leases.act_on_nudges),
+                    ("watching the database", self._database_watch.run),
+                    ("listening for wake-ups", self._queues.listen_for_wakes),
+                    ("maintenance", self._maintenance.run),
                 ):
-                    group.start_soon(part)
+                    group.start_soon(keep_running, part, where, self._defects)
                 self._queues.serve(self._registry.manifest().queues)
                 await stopping.wait()
                 await self._leave()
@@ -138,6 +177,20 @@ class Worker:
             await self._write_in()
         self._queues.serve(manifest.queues)
         await self._bus.publish(CatalogChanged())
+
+    def running(self) -> Sequence[str]:
+        """The tasks that run here, by id."""
+        return list(self._runner.sessions)
+
+    async def note_from_thread(self, settings: Settings, task_id: str, text: str) -> None:
+        """Append to the event log of a task that runs here, from another thread than the worker's own."""
+        session = self._runner.sessions[task_id]
+        database = Database(settings.database_url)
+        try:
+            claims = Claims(database, self._announcer, worker_id=self.id, lease_ms=0)
+            await claims.note(session.held, [{"level": "error", "data": text, "logger": "stalls"}])
+        finally:
+            await database.close()
 
     async def _enter(self) -> None:
         await self._write_in()
@@ -156,7 +209,12 @@ class Worker:
         )
 
     async def _say_alive(self) -> None:
-        if not await self._roster.renew(self.id):
+        known = await self._roster.renew(
+            self.id,
+            picked_ago_ms=self._queues.picked_ago_ms(),
+            trouble="; ".join(self._defects.current()) or None,
+        )
+        if not known:
             await self._write_in()
 
     async def _leave(self) -> None:

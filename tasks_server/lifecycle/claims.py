@@ -76,10 +76,19 @@ class Claims:
             row = (await connection.execute(claim)).one_or_none()
             if row is None:
                 return None
+            task = task_from_row(row)  # what cannot be read is not claimed
             body = {"attempt": attempt, "worker": self.worker_id}
             await _log(connection, task_id, row.updated_at, EventKind.ATTEMPT, body)
         await self._announcer.changed(task_id)
-        return task_from_row(row)
+        return task
+
+    async def claimed(self, task_id: str, attempt: int) -> Task | None:
+        """The task if this worker holds it: what a claim whose answer was lost may have brought about."""
+        async with self._database.reading() as connection:
+            row = (
+                await connection.execute(claims_sql.task_if_held(task_id, attempt, self.worker_id))
+            ).one_or_none()
+        return None if row is None else task_from_row(row)
 
     async def renew(self, task_ids: Sequence[str]) -> Sequence[Standing]:
         """Prolong these leases in one statement. What is missing from the answer has been lost."""
@@ -194,7 +203,10 @@ class Claims:
         progress: Progress | None,
         message: str | None,
     ) -> Task:
-        """End the task. outcome: the encoded wire result or RPC error object; None when cancelled."""
+        """End the task. outcome: the encoded wire result or RPC error object; None when cancelled.
+
+        When the answer to its commit was lost, `has_finished` says whether it holds.
+        """
         values: dict[str, Any] = {"status_message": message}
         if progress is not None:
             values |= {"progress": progress.progress, "progress_total": progress.total}
@@ -203,6 +215,16 @@ class Claims:
             row = await self._guarded(connection, held, change, kind)
         await self._announcer.changed(held.task_id)
         return task_from_row(row)
+
+    async def has_finished(self, held: Held, kind: OutcomeKind, outcome: str | None) -> bool:
+        """Whether the task has ended in this attempt and just like this; then it is announced (again)."""
+        async with self._database.reading() as connection:
+            ended = claims_sql.outcome_if_ended(held.task_id, held.attempt)
+            row = (await connection.execute(ended)).one_or_none()
+        if row is None or (row.outcome_kind, row.outcome) != (kind, outcome):
+            return False
+        await self._announcer.changed(held.task_id)
+        return True
 
     async def release(self, held: Held, *, announce: bool = True) -> None:
         """Hand the task back uncharged, for another worker to run; a task that asks is parked instead.

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
+
+import anyio
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tasks_server.elicitation import check_answer
 from tasks_server.encoding import decode_json, encode_text
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.answers import go_on
 from tasks_server.store.batch import Batch
-from tasks_server.store.database import Database
+from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
+from tasks_server.store.outage import PAUSE_SECONDS, is_outage
 from tasks_server.store.rows import new_task_as_read, row_of_new_task
 from tasks_server.store.statements import reading as reading_sql
 from tasks_server.store.statements import requests as requests_sql
 from tasks_server.store.statements import terms as terms_sql
 from tasks_server.task import NewTask, Task
+
+log = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 8.0
+"""How long a submission whose commit was cut off waits for the database, to learn what has become of it."""
 
 
 class ClientRequests:
@@ -31,18 +42,50 @@ class ClientRequests:
         return await self._creations.submit(new)
 
     async def _create_together(self, news: Sequence[NewTask]) -> Sequence[Task]:
-        async with self._database.transaction() as connection:
-            now: int = (await connection.execute(terms_sql.clock())).scalar_one()
-            due = now + terms_sql.REDISPATCH_AFTER_MS
-            await connection.execute(
-                requests_sql.insert_tasks(), [row_of_new_task(new, now, due) for new in news]
-            )
-            answered = [row for new in news for row in _answered_before(new, now)]
-            if answered:
-                await connection.execute(requests_sql.insert_questions(), answered)
+        now = 0
+        inserted = False
+        try:
+            async with self._database.transaction() as connection:
+                now = (await connection.execute(terms_sql.clock())).scalar_one()
+                await self._insert(connection, news, now)
+                inserted = True
+        except DATABASE_UNAVAILABLE as error:
+            if not inserted or not is_outage(error):
+                raise
+            log.warning("The answer to a commit was lost, looking whether it holds: %s", error)
+            now = await self._settle(news, error)
         tasks = [new_task_as_read(new, now) for new in news]
         await self._announcer.waiting(tasks)
         return tasks
+
+    async def _insert(self, connection: AsyncConnection, news: Sequence[NewTask], now: int) -> None:
+        due = now + terms_sql.REDISPATCH_AFTER_MS
+        await connection.execute(
+            requests_sql.insert_tasks(), [row_of_new_task(new, now, due) for new in news]
+        )
+        answered = [row for new in news for row in _answered_before(new, now)]
+        if answered:
+            await connection.execute(requests_sql.insert_questions(), answered)
+
+    async def _settle(self, news: Sequence[NewTask], lost: BaseException) -> int:
+        """When these tasks were created, whose commit may or may not have succeeded: now, if it has not.
+
+        They are inserted again under the same ids: that waits for a commit that is still under way, and fails
+        if it has succeeded. Raises what was lost if the database stays away for too long.
+        """
+        with anyio.move_on_after(SETTLE_SECONDS):
+            while True:
+                with suppress(*DATABASE_UNAVAILABLE):
+                    async with self._database.transaction() as connection:
+                        created = await connection.execute(requests_sql.created_at(news[0].id))
+                        created_at: int | None = created.scalar_one_or_none()
+                        if created_at is not None:
+                            return created_at
+                        now: int = (await connection.execute(terms_sql.clock())).scalar_one()
+                        await self._insert(connection, news, now)
+                    return now
+                await anyio.sleep(PAUSE_SECONDS)
+        raise lost
 
     async def answer(self, owner: str, task_id: str, responses: Mapping[str, Any]) -> None:
         """Store answers to outstanding questions; when none is left, the task goes on.

@@ -17,7 +17,7 @@ from tasks_server.lifecycle.events import EventKind, event
 from tasks_server.lifecycle.quarantine import Loss, given_up
 from tasks_server.queue import Dispatch, TaskQueue
 from tasks_server.store.database import Database
-from tasks_server.store.rows import task_from_row
+from tasks_server.store.rows import readable, task_from_row
 from tasks_server.store.statements import requests as requests_sql
 from tasks_server.store.statements import terms as terms_sql
 from tasks_server.store.statements import upkeep as upkeep_sql
@@ -58,7 +58,7 @@ class Upkeep:
         """Take tasks from workers whose lease has run out."""
         async with self._database.reading() as connection:
             rows = (await connection.execute(upkeep_sql.tasks_with_expired_lease(RESCUE_BATCH))).all()
-        rescued = [task for row in rows if (task := await self._rescue_one(task_from_row(row))) is not None]
+        rescued = [task for lost in readable(rows) if (task := await self._rescue_one(lost)) is not None]
         waiting = [task for task in rescued if task.status is TaskStatus.WORKING]
         if waiting:
             await self._announcer.waiting(waiting)

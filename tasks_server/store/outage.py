@@ -19,6 +19,10 @@ PAUSE_SECONDS = 0.25
 # PostgreSQL's classes of errors (Appendix A) that go away by themselves: connection exception, transaction
 # rollback (deadlock, serialization), insufficient resources, operator intervention (shutdown, starting up).
 PASSING_CLASSES = {"08", "40", "53", "57"}
+# After a fail-over the old address may lead to a standby for a while.
+READ_ONLY = "25006"
+# SQLite calls everything operational; this one of its codes is a statement that is wrong.
+SQLITE_DEFECT = "SQLITE_ERROR"
 
 
 def is_outage(error: BaseException) -> bool:
@@ -26,10 +30,11 @@ def is_outage(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return isinstance(error, DATABASE_UNAVAILABLE)
     sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    is_wrong = getattr(error.orig, "sqlite_errorname", None) == SQLITE_DEFECT
     return (
         error.connection_invalidated
-        or isinstance(error, OperationalError)
-        or (sqlstate is not None and sqlstate[:2] in PASSING_CLASSES)
+        or (isinstance(error, OperationalError) and not is_wrong)
+        or (sqlstate is not None and (sqlstate[:2] in PASSING_CLASSES or sqlstate == READ_ONLY))
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tasks_server.encoding import is_storable
+from tasks_server.errors import TaskUnreadable
 from tasks_server.store.batch import Batch
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
@@ -18,28 +20,51 @@ class TaskReader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batch: Batch[str, Task | None] = Batch(self._select)
+        self._batch: Batch[str, Task | TaskUnreadable | None] = Batch(self._select)
 
     async def find(self, task_id: str) -> Task | None:
-        """The task with its outstanding questions; None when there is none or its time has passed."""
-        return await self._batch.submit(task_id)
+        """The task with its outstanding questions; None when there is none or its time has passed.
+
+        Raises TaskUnreadable.
+        """
+        found = await self._batch.submit(task_id)
+        if isinstance(found, TaskUnreadable):
+            raise found
+        return found
 
     async def find_many(self, task_ids: Iterable[str]) -> dict[str, Task]:
-        """Those of these tasks that exist."""
-        ids = list(dict.fromkeys(task_ids))
-        return {task.id: task for task in await self._select(ids) if task is not None} if ids else {}
+        """Those of these tasks that exist and can be read."""
+        found = await self.look_up(task_ids)
+        return {task_id: task for task_id, task in found.items() if isinstance(task, Task)}
 
-    async def _select(self, ids: Sequence[str]) -> Sequence[Task | None]:
+    async def look_up(self, task_ids: Iterable[str]) -> dict[str, Task | TaskUnreadable]:
+        """Those of these tasks that exist; for one that this version cannot read, the reason."""
+        ids = list(dict.fromkeys(task_ids))
+        if not ids:
+            return {}
+        found = await self._select(ids)
+        return {task_id: task for task_id, task in zip(ids, found, strict=True) if task is not None}
+
+    async def _select(self, ids: Sequence[str]) -> Sequence[Task | TaskUnreadable | None]:
         # Ids come from outside and share a statement: one that the database refuses must not fail the others.
         unique = [task_id for task_id in dict.fromkeys(ids) if is_storable(task_id)]
-        found: dict[str, Task] = {}
+        found: dict[str, Task | TaskUnreadable] = {}
         questions: dict[str, list[InputRequest]] = defaultdict(list)
         async with self._database.reading() as connection:
             for row in await connection.execute(reading_sql.tasks_by_id(unique)):
                 if row.id not in found:
-                    found[row.id] = task_from_row(row)
+                    found[row.id] = _read(row)
                 if row.question_key is not None:
                     questions[row.id].append(InputRequest(row.question_key, row.question))
         for task_id, asked in questions.items():
-            found[task_id] = found[task_id].asking(tuple(asked))
+            task = found[task_id]
+            if isinstance(task, Task):
+                found[task_id] = task.asking(tuple(asked))
         return [found.get(task_id) for task_id in ids]
+
+
+def _read(row: Any) -> Task | TaskUnreadable:
+    try:
+        return task_from_row(row)
+    except TaskUnreadable as unreadable:
+        return unreadable

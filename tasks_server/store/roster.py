@@ -15,12 +15,18 @@ from tasks_server.store.statements import terms as terms_sql
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A worker as the record knows it. silent_ms: since it last renewed. Workers are listed oldest first."""
+    """A worker as the record knows it. Workers are listed oldest first.
+
+    silent_ms: since it last renewed. unpicked_ms: since it last looked into its queues. trouble: what its
+    maintenance fails at.
+    """
 
     worker_id: str
     manifest_digest: str
     silent_ms: int
     stopped: bool
+    unpicked_ms: int
+    trouble: str | None
 
 
 class Roster:
@@ -64,10 +70,16 @@ class Roster:
         )
         await connection.execute(insert)
 
-    async def renew(self, worker_id: str) -> bool:
-        """Say that the worker lives. False: it has been forgotten and must enter again."""
+    async def renew(
+        self, worker_id: str, *, picked_ago_ms: int | None = None, trouble: str | None = None
+    ) -> bool:
+        """Say that the worker lives, and how it is. False: it has been forgotten and must enter again.
+
+        picked_ago_ms: since it last looked into all of its queues, if it ever has.
+        """
+        renewal = roster_sql.renew_worker(worker_id, picked_ago_ms, trouble)
         async with self._database.writing() as connection:
-            return (await connection.execute(roster_sql.renew_worker(worker_id))).one_or_none() is not None
+            return (await connection.execute(renewal)).one_or_none() is not None
 
     async def leave(self, worker_id: str) -> None:
         """Say that the worker has stopped."""
@@ -89,7 +101,15 @@ class Roster:
         async with self._database.reading() as connection:
             rows = (await connection.execute(roster_sql.workers_seen_within(within_ms))).all()
         return [
-            Presence(row.id, row.manifest_digest, row.silent_ms, row.stopped_at is not None) for row in rows
+            Presence(
+                row.id,
+                row.manifest_digest,
+                row.silent_ms,
+                row.stopped_at is not None,
+                row.unpicked_ms,
+                row.trouble,
+            )
+            for row in rows
         ]
 
     async def manifests(self, digests: Sequence[str]) -> dict[str, Manifest]:

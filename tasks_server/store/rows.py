@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from tasks_server.encoding import decode_json, encode_text
+from tasks_server.errors import TaskUnreadable
 from tasks_server.store.statements.terms import MINIMUM_TTL_MS
 from tasks_server.task import Door, Method, NewTask, Origin, OutcomeKind, Task, TaskStatus
 
+log = logging.getLogger(__name__)
+
+SAID_AT_MOST = 10_000
+_said_unreadable: set[str] = set()
+
+
+def readable(rows: Iterable[Any]) -> Iterator[Task]:
+    """Those of these rows that this version understands: one that a newer version wrote must not hide the others."""
+    for row in rows:
+        with suppress(TaskUnreadable):
+            yield task_from_row(row)
+
 
 def task_from_row(row: Any) -> Task:
-    """A `task` row (every column selected) as a Task without its questions."""
+    """A `task` row (every column selected) as a Task without its questions.
+
+    Raises TaskUnreadable for what a newer version has written, and logs it, once for each task.
+    """
+    try:
+        return _task(row)
+    except (ValueError, KeyError, TypeError) as error:
+        unreadable = TaskUnreadable(row.id, row.owner, error)
+        if row.id not in _said_unreadable:
+            if len(_said_unreadable) >= SAID_AT_MOST:
+                _said_unreadable.clear()
+            _said_unreadable.add(row.id)
+            log.error("%s", unreadable)  # noqa: TRY400 - the text says it all
+        raise unreadable from error
+
+
+def _task(row: Any) -> Task:
     return Task(
         id=row.id,
         owner=row.owner,

@@ -257,6 +257,7 @@ class WorkerRow(SQLModel, table=True):
     """A worker process: alive while `renewed_at` is recent and `stopped_at` is empty.
 
     picked_at is when it last looked into its queues: one that renews itself but does not look is stuck.
+    trouble says what its maintenance fails at, in a line; empty while all is well.
     """
 
     __tablename__ = "worker"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
@@ -270,6 +271,7 @@ class WorkerRow(SQLModel, table=True):
     renewed_at: int = Field(sa_column=_millis())
     stopped_at: int | None = Field(sa_column=_optional_millis())
     picked_at: int | None = Field(sa_column=_optional_millis())
+    trouble: str | None = Field(sa_column=_optional_text())
 
 
 class BreakerRow(SQLModel, table=True):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks_server.defects import Defects
 from tasks_server.errors import TaskNotFound
 from tasks_server.lifecycle.claims import Claims
 from tasks_server.store.statements.terms import MINIMUM_TTL_MS
@@ -30,7 +31,9 @@ HANGING = ("task_event", "input_request", "checkpoint", "artifact")
 
 
 def maintenance(record: Record) -> Maintenance:
-    return Maintenance(record.upkeep, record.deadlines, record.roster, record.artifacts, absence_ms=HOUR_MS)
+    return Maintenance(
+        record.upkeep, record.deadlines, record.roster, record.artifacts, Defects(), absence_ms=HOUR_MS
+    )
 
 
 async def deposited(record: Record, worker: Claims, task: Task, name: str) -> Path:

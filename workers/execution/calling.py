@@ -45,7 +45,8 @@ async def call(definition: Definition, values: dict[str, Any], work: Work, aroun
     context = TaskContext(around.port, work.task_id, work.attempt, cancellation, around.catalog)
     if definition.signature.is_async:
         positional = [context] if definition.signature.context else []
-        task = asyncio.ensure_future(_contained(definition.function(*positional, **values)))
+        run = _contained(definition.function(*positional, **values))
+        task = asyncio.create_task(run, name=f"task {work.task_id}")
         return await until_done(task, definition.name, cancellation, around.grace_seconds, task.cancel)
     plain = SyncTaskContext(context, around.port, asyncio.get_running_loop())
     positional = [plain] if definition.signature.context else []

@@ -54,6 +54,17 @@ def claim_if_waiting(task_id: str, attempt: int, worker: str, lease_ms: int) -> 
     )
 
 
+def task_if_held(task_id: str, attempt: int, worker: str) -> Selection:
+    return select(*TASK.c).where(_held(task_id, attempt, worker))
+
+
+def outcome_if_ended(task_id: str, attempt: int) -> Selection:
+    """How the task has ended, if it has in this attempt."""
+    return select(t.outcome_kind, t.outcome).where(
+        t.id == task_id, t.attempt == attempt, t.finished_at.is_not(None)
+    )
+
+
 def renew_leases(worker: str, ids: Sequence[str], lease_ms: int) -> Update:
     """Prolong what this worker runs; what it believes to hold but gets no row for, it has lost."""
     return (

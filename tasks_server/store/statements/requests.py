@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Insert, Update, case, func, insert, update
+from sqlalchemy import Insert, Update, case, func, insert, select, update
 
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.terms import (
@@ -11,6 +11,7 @@ from tasks_server.store.statements.terms import (
     IS_OUTSTANDING,
     NOT_CANCELLING,
     REDISPATCH_AFTER_MS,
+    Selection,
     finished,
     q,
     t,
@@ -21,6 +22,10 @@ from tasks_server.task import OutcomeKind, TaskStatus
 
 def insert_tasks() -> Insert:
     return insert(TASK)
+
+
+def created_at(task_id: str) -> Selection:
+    return select(t.created_at).where(t.id == task_id)
 
 
 def insert_questions() -> Insert:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import Delete, Insert, Update, delete, insert, select, update
+from sqlalchemy import Delete, Insert, Update, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tasks_server.store.database import now_ms
@@ -16,8 +17,10 @@ def workers_seen_within(absence_ms: int) -> Selection:
     """Workers that were there lately, in the order they started, with how long they have been silent."""
     w = WORKER.c
     silent_for = (now_ms() - w.renewed_at).label("silent_ms")
+    # A new worker gets the time since its start to look into its queues for the first time.
+    idle_for = (now_ms() - func.coalesce(w.picked_at, w.started_at)).label("unpicked_ms")
     return (
-        select(w.id, w.manifest_digest, w.stopped_at, silent_for)
+        select(w.id, w.manifest_digest, w.stopped_at, silent_for, idle_for, w.trouble)
         .where(w.renewed_at > now_ms() - absence_ms)
         .order_by(w.started_at, w.id)
     )
@@ -46,8 +49,11 @@ def offer_manifest(worker: str, digest: str) -> Update:
     )
 
 
-def renew_worker(worker: str) -> Update:
-    return update(WORKER).where(WORKER.c.id == worker).values(renewed_at=now_ms()).returning(WORKER.c.id)
+def renew_worker(worker: str, picked_ago_ms: int | None, trouble: str | None) -> Update:
+    values: dict[str, Any] = {"renewed_at": now_ms(), "trouble": trouble}
+    if picked_ago_ms is not None:
+        values["picked_at"] = now_ms() - picked_ago_ms
+    return update(WORKER).where(WORKER.c.id == worker).values(**values).returning(WORKER.c.id)
 
 
 def stop_worker(worker: str) -> Update:

@@ -30,7 +30,7 @@ TASK_COLUMNS = (
     "log_rows INTEGER DEFAULT 0 NOT NULL",
 )
 QUESTION_COLUMNS = ("deadline_at BIGINT", "default_response TEXT", "answered_by TEXT")
-WORKER_COLUMNS = ("picked_at BIGINT",)
+WORKER_COLUMNS = ("picked_at BIGINT", "trouble TEXT")
 COLUMNS = {"task": TASK_COLUMNS, "input_request": QUESTION_COLUMNS, "worker": WORKER_COLUMNS}
 
 TASK_INDEXES = {

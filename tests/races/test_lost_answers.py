@@ -1,0 +1,132 @@
+"""The connection to PostgreSQL is cut between a COMMIT and its answer: it has happened, and nobody was told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from tasks_server.bus import TaskChanged
+from tasks_server.store.database import DATABASE_UNAVAILABLE
+from tasks_server.store.outage import is_outage
+from tasks_server.task import TaskStatus
+from tests.races.working import settled, working
+from tests.store.record import Record, accept, asking, collect, new_task, opened
+from tests.support.cutting_proxy import COMMIT, CuttingProxy, cutting_proxy
+from tests.support.waiting import wait_until
+from workers import TaskContext, tool
+
+
+@pytest.fixture
+async def roads(
+    postgresql_url: str, redis_url: str, tmp_path: Path
+) -> AsyncGenerator[tuple[CuttingProxy, Record, Record]]:
+    """A proxy, a process that goes through it, and one that does not."""
+    async with (
+        cutting_proxy(postgresql_url) as (proxy, url),
+        opened(url, redis_url, tmp_path / "artifacts") as through,
+        opened(postgresql_url, redis_url, tmp_path / "artifacts") as direct,
+    ):
+        yield proxy, through, direct
+
+
+async def test_who_submits_is_told_of_the_task_that_there_is(roads: tuple[CuttingProxy, Record, Record]):
+    proxy, through, direct = roads
+    proxy.cut_at(COMMIT)
+    created = await asyncio.gather(*(through.create(name=f"tool-{number}") for number in range(3)))
+    assert proxy.cuts == 1
+    for task in created:
+        assert await direct.task(task.id) == task
+    assert len(await direct.sql("SELECT id FROM task")) == 3
+    assert len(await direct.announced()) == 3
+
+
+async def test_a_commit_that_never_arrived_is_made_up_for(roads: tuple[CuttingProxy, Record, Record]):
+    """The row is not there when it is looked for: it is inserted again, under the same id."""
+    proxy, through, direct = roads
+    proxy.cut_at(COMMIT, forwards=False)
+    task = await through.create()
+    assert proxy.cuts == 1
+    assert await direct.task(task.id) == task
+    assert len(await direct.sql("SELECT id FROM task")) == 1
+
+
+async def test_a_database_that_stays_away_is_an_error_after_a_while(
+    roads: tuple[CuttingProxy, Record, Record], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("tasks_server.lifecycle.requests.SETTLE_SECONDS", 0.5)
+    proxy, through, direct = roads
+    new = new_task()
+    proxy.cut_at(COMMIT, forwards=False, closes=True)
+    with pytest.raises(DATABASE_UNAVAILABLE) as raised:
+        await through.requests.create(new)
+    assert is_outage(raised.value)
+    assert await direct.reader.find(new.id) is None
+    with pytest.raises(DATABASE_UNAVAILABLE) as raised:
+        await through.requests.create(new)
+    assert is_outage(raised.value), "a connection that cannot be opened is an outage too"
+
+
+async def test_an_end_that_was_written_is_announced(roads: tuple[CuttingProxy, Record, Record]):
+    proxy, through, direct = roads
+    await direct.start()
+
+    @tool(description="Is quick.")
+    async def work() -> str:
+        proxy.cut_at(b"outcome_kind=")
+        return "done"
+
+    async with working(through, work), direct.bus.subscribe(TaskChanged) as signals:
+        task = await direct.create(name="work", arguments="{}")
+        ended = await settled(direct, task.id)
+        async with asyncio.timeout(10):
+            assert await collect(signals, 2) == [TaskChanged(task.id)] * 2, "claimed, then ended"
+    assert ended.status is TaskStatus.COMPLETED
+    assert proxy.cuts == 1
+    assert ended.attempt == 0
+
+
+async def test_a_claim_that_was_made_is_used(roads: tuple[CuttingProxy, Record, Record]):
+    """Else the task would wait until the lease has run out, and count as the crash of a worker."""
+    proxy, through, direct = roads
+    runs = Counter[int]()
+
+    @tool(description="Is quick.")
+    async def work(ctx: TaskContext) -> str:
+        runs[ctx.attempt] += 1
+        return "done"
+
+    async with working(through, work):
+        new = new_task(name="work", arguments="{}")
+        proxy.cut_at(b"lease_worker=")
+        await direct.requests.create(new)
+        ended = await settled(direct, new.id)
+    assert proxy.cuts == 1
+    assert runs == {0: 1}
+    assert (ended.status, ended.attempt) == (TaskStatus.COMPLETED, 0)
+
+
+async def test_a_question_that_was_put_is_not_put_twice(roads: tuple[CuttingProxy, Record, Record]):
+    proxy, through, direct = roads
+
+    @tool(description="Asks.")
+    async def work(ctx: TaskContext) -> str:
+        proxy.cut_at(COMMIT)
+        answer = await ctx.ask("What is your name?", asking("x")["params"]["requestedSchema"])
+        return str(answer.action)
+
+    async with working(through, work, park_after_seconds=60):
+        task = await direct.create(name="work", arguments="{}")
+
+        async def asks() -> bool:
+            return bool((await direct.task(task.id)).input_requests)
+
+        await wait_until(asks, describing="the question")
+        await wait_until(lambda: proxy.cuts, describing="the cut")
+        await direct.requests.answer(task.owner, task.id, {"question-1": accept("Ann")})
+        ended = await settled(direct, task.id)
+    assert ended.status is TaskStatus.COMPLETED
+    assert [row["key"] for row in await direct.rows("input_request", task.id)] == ["question-1"]
