@@ -14,6 +14,7 @@ QUIET = ("alembic", "arq", "asyncio", "httpx", "sse_starlette", "uvicorn")
 SILENT = ("uvicorn.error",)
 # Of a traceback, at each end: a parser that recursed too deeply would fill the log with thousands.
 LINES = 60
+LINE_CHARACTERS = 10_000
 # What every LogRecord has; the rest came in through `extra=` and is data.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
@@ -42,14 +43,27 @@ class Formatter(logging.Formatter):
 
 
 class TextLines(Formatter):
-    """`14:03:59 warning worker: Redis is not reachable`."""
+    """`14:03:59 warning worker: Redis is not reachable`.
+
+    Further lines of a message are indented and control characters are shown as escapes, so that nothing a
+    stranger has sent can pass for a line of ours, or speak to the terminal.
+    """
 
     def __init__(self, process: str) -> None:
         super().__init__(f"%(asctime)s %(levelname)-7s {process}: %(message)s", datefmt="%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
         record.levelname = record.levelname.lower()
-        return super().format(record)
+        first, *rest = super().format(record).splitlines()
+        return "\n".join([_shown(first), *(f"  {_shown(line)}" for line in rest)])
+
+
+def _shown(line: str) -> str:
+    if len(line) > LINE_CHARACTERS:
+        line = f"{line[:LINE_CHARACTERS]} … {len(line) - LINE_CHARACTERS:,} characters"
+    if line.isprintable():
+        return line
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
 
 
 class JsonLines(Formatter):

@@ -15,6 +15,7 @@ from tasks_server.log_level import LogLevel
 from workers.artifact import Artifact, as_file, guess_mime_type
 from workers.cancellation import Cancellation
 from workers.daemon_thread import in_thread
+from workers.names import check_file_name, check_media_type, check_name
 from workers.port import TaskPort
 from workers.questions import Deadline, Form, accepted, form_request, url_request
 from workers.schemas import JsonSchema
@@ -150,7 +151,7 @@ class TaskContext:
 
     async def _elicit(self, key: str | None, request: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         return await self._port.request_input(
-            key, "elicitation/create", request, deadline.within_ms, deadline.default
+            _checked(key), "elicitation/create", request, deadline.within_ms, deadline.default
         )
 
     async def sample(
@@ -168,14 +169,15 @@ class TaskContext:
         params: dict[str, Any] = {"messages": _sampling_messages(messages), "maxTokens": max_tokens}
         if system_prompt is not None:
             params["systemPrompt"] = system_prompt
-        response = await self._port.request_input(key, "sampling/createMessage", params)
+        response = await self._port.request_input(_checked(key), "sampling/createMessage", params)
         return CreateMessageResult.model_validate(response)
 
     async def roots(self, *, key: str | None = None) -> list[Root]:
         """The directories the client works in (client/roots; deprecated in the protocol)."""
         from mcp_types import ListRootsResult
 
-        return ListRootsResult.model_validate(await self._port.request_input(key, "roots/list", {})).roots
+        response = await self._port.request_input(_checked(key), "roots/list", {})
+        return ListRootsResult.model_validate(response).roots
 
     @overload
     async def step(
@@ -202,8 +204,13 @@ class TaskContext:
     async def artifact(
         self, name: str, content: bytes | str | Path, mime_type: str | None = None
     ) -> Artifact:
-        """Store a file under this task. mime_type is guessed from the name unless given."""
+        """Store a file under this task. mime_type is guessed from the name unless given.
+
+        Raises ValueError for a name or a type that could not be found or sent again.
+        """
         kind = mime_type or guess_mime_type(name, content)
+        check_file_name(name)
+        check_media_type(kind)
         with ExitStack() as stack:
             path = await in_thread(partial(stack.enter_context, as_file(content)))
             return Artifact.of(await self._port.save_artifact(name, path, kind))
@@ -228,6 +235,12 @@ class TaskContext:
         if self._catalog is None:
             raise RuntimeError('a tool with runs_in="process" cannot change what its worker offers')
         return self._catalog
+
+
+def _checked(key: str | None) -> str | None:
+    if key is not None:
+        check_name("a question", key)
+    return key
 
 
 async def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from workers.names import check_name
 from workers.port import TaskPort
 
 
@@ -35,8 +36,7 @@ class Steps:
 
     async def recall(self, name: str, value: StepValue) -> tuple[bool, Any]:
         """(True, what it returned) if an earlier attempt took this step."""
-        if not name:
-            raise ValueError("a step needs a name")
+        check_name("a step", name)
         if name in self._taken:
             raise ValueError(f"step {name!r} was already taken in this run; name each one, like 'page-7'")
         self._taken.add(name)

@@ -135,7 +135,9 @@ def _copy_file(path: str, policy: SourcePolicy, copy: _PrivateCopy) -> LocalSour
         root, inner = _find_under_roots(path, policy.file_roots)
         with _open_regular_file(root, inner) as file:
             copy.refuse_size(os.fstat(file.fileno()).st_size)
-            return copy.write(iter(lambda: file.read(CHUNK_BYTES), b""), inner.name, None)
+            return copy.write(
+                iter(lambda: file.read(CHUNK_BYTES), b""), display_name(inner.name) or "file", None
+            )
     except FileNotFoundError as error:
         raise SourceRefused(
             f"There is no file {path!r}. Check the path; relative ones start at {_list(policy)}."
@@ -245,7 +247,7 @@ def _copy_https(url: str, policy: SourcePolicy, copy: _PrivateCopy) -> LocalSour
 
 
 def display_name(name: str) -> str:
-    """A file name out of whatever a caller or a server called it: no directories, no control characters."""
+    """A file name out of whatever a caller, a server or a directory calls it: no directories, no control characters."""
     last = re.split(r"[/\\]", name)[-1]
     return "".join(character for character in last if character.isprintable()).strip(" .\"'")[:200]
 

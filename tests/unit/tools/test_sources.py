@@ -49,6 +49,13 @@ def test_a_file_under_a_root_can_be_named_in_every_form(root: Path, form: str) -
     assert local.sha256 == hashlib.sha256(b"inside").hexdigest()
 
 
+@pytest.mark.parametrize("name", [b"a\nb.txt", b"a\xff\x1bb.txt"])
+def test_a_name_that_cannot_be_shown_is_not_shown(root: Path, name: bytes) -> None:
+    (root / os.fsdecode(name)).write_text("odd")
+    (root / "link.txt").symlink_to(os.fsdecode(name))
+    assert read("link.txt", SourcePolicy((root,)))[1].name == "ab.txt"
+
+
 def test_the_copy_is_the_callers_own_and_goes_with_the_context(root: Path) -> None:
     with open_source("a.txt", SourcePolicy((root,))) as local:
         (root / "a.txt").write_text("changed meanwhile")

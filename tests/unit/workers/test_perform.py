@@ -45,6 +45,9 @@ class Page(BaseModel):
     words: tuple[str, ...] = ()
 
 
+NUMBER: dict[str, Any] = {"type": "object", "properties": {"number": {"type": "integer"}}}
+
+
 def work_for(function: Callable[..., Any], method: Method = Method.CALL_TOOL, **arguments: Any) -> Work:
     return Work(method, function.__name__, arguments, "task-1", 2)
 
@@ -482,6 +485,40 @@ async def test_an_artifact_is_stored_and_linked(tmp_path: Path) -> None:
         ("artifact://task/d", "text/x-d", 4),
     ]
     assert text["text"].startswith("4 ")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../a", "/a", "a//b", "a\nb", "a\0b", "\udce9", "a" * 501])
+async def test_a_name_nobody_could_find_again_is_refused(name: str) -> None:
+    port = RecordingPort()
+
+    @tool()
+    async def names(ctx: TaskContext) -> int:
+        """."""
+        with pytest.raises(ValueError, match="artifact"):
+            await ctx.artifact(name, "text")
+        if "/" in name or name.startswith("."):
+            return 0  # of files only
+        with pytest.raises(ValueError, match="a step"):
+            await ctx.step(name, int)
+        if name:
+            with pytest.raises(ValueError, match="a question"):
+                await ctx.ask("How many?", NUMBER, key=name)
+        return 0
+
+    assert await text_of(names, port) == "0"
+    assert (port.files, port.steps, port.questions) == ({}, {}, {})
+
+
+@pytest.mark.parametrize("media_type", ["text", "text/html\r\nX-Evil: 1", "text/ü", "t/\0", "a/" + "b" * 300])
+async def test_a_type_that_no_header_could_carry_is_refused(media_type: str) -> None:
+    @tool()
+    async def types(ctx: TaskContext) -> str:
+        """."""
+        with pytest.raises(ValueError, match="not a media type"):
+            await ctx.artifact("a", "text", media_type)
+        return (await ctx.artifact("a", "text", 'text/csv; header="present"')).mime_type
+
+    assert await text_of(types) == 'text/csv; header="present"'
 
 
 async def test_a_plain_tool_stores_artifacts_too() -> None:
