@@ -127,7 +127,7 @@ def _declares(capabilities: Mapping[str, Any], required: Mapping[str, Any]) -> b
 def _check_elicited(key: str, params: Mapping[str, Any], answer: dict[str, Any]) -> None:
     action = answer.get("action")
     if action not in _ACTIONS:
-        raise InvalidAnswer(key, f"action must be one of {', '.join(_ACTIONS)}, got {action!r}")
+        raise InvalidAnswer(key, f"action must be one of {', '.join(_ACTIONS)}")
     schema = params.get("requestedSchema")
     if action != "accept" or params.get("mode") == "url" or not isinstance(schema, dict):
         return

@@ -28,9 +28,20 @@ async def complete_argument(call: Call) -> Result | Stream:
         return complete(completion={"values": [], "total": 0, "hasMore": False})
     arguments: dict[str, Any] = {"ref": ref, "argument": {"name": name, "value": value}}
     if "context" in call.params:
-        arguments["context"] = _object(call.params, "context")
+        arguments["context"] = _context(call)
     new = errand(call, Method.COMPLETE, identifier, offer.queue, offer.run_timeout_ms, arguments)
     return attached.start(call, new)
+
+
+def _context(call: Call) -> dict[str, Any]:
+    """What is filled in already: names and strings, which functions of authors may rely on."""
+    context = _object(call.params, "context")
+    given: Any = context.get("arguments", {})
+    if not isinstance(given, dict) or not all(
+        isinstance(value, str) for value in cast("dict[str, Any]", given).values()
+    ):
+        raise InvalidParams("params.context.arguments must be an object of strings.")
+    return {"arguments": given}
 
 
 def _referenced(call: Call, ref: dict[str, Any]) -> tuple[str, PromptOffer | ResourceTemplateOffer]:

@@ -220,6 +220,7 @@ async def completed(
 
 
 REVIEW = {"type": "ref/prompt", "name": "review"}
+ANY = {"name": "language", "value": ""}
 
 
 @pytest.mark.spec("server/utilities/completion#completion-results")
@@ -254,6 +255,9 @@ async def test_an_argument_without_suggestions_has_none(wire: Wire):
         {"ref": {"type": "ref/resource", "uri": "spec://none/{x}"}, "argument": {"name": "x", "value": ""}},
         {"ref": {"type": "ref/other"}, "argument": {"name": "x", "value": ""}},
         {"ref": REVIEW, "argument": {"name": "language"}},
+        {"ref": REVIEW, "argument": ANY, "context": []},
+        {"ref": REVIEW, "argument": ANY, "context": {"arguments": ["x"]}},
+        {"ref": REVIEW, "argument": ANY, "context": {"arguments": {"code": 5}}},
         {"ref": REVIEW},
         {},
     ],
