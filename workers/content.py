@@ -27,7 +27,7 @@ def content_blocks(value: Any) -> list[Wire]:
     if isinstance(value, str):
         return [text_block(value)]
     if isinstance(value, Artifact):
-        return [_link(value)]
+        return [link_to(value)]
     if is_wire(value):
         return [dumped(value)]
     if isinstance(value, bytes):
@@ -45,7 +45,7 @@ def text_block(text: str) -> Wire:
 def links_in(value: Any) -> Iterator[Wire]:
     """A `resource_link` for every artifact somewhere inside a structured value."""
     if isinstance(value, Artifact):
-        yield _link(value)
+        yield link_to(value)
         return
     parts: Any = ()
     if isinstance(value, BaseModel):
@@ -94,11 +94,13 @@ def dumped(value: BaseModel) -> Wire:
     return value.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _link(artifact: Artifact) -> Wire:
+def link_to(artifact: Artifact) -> Wire:
+    """A `resource_link`, with the checksum beside it."""
     return {
         "type": "resource_link",
         "uri": artifact.uri,
         "name": artifact.name,
         "mimeType": artifact.mime_type,
         "size": artifact.size,
+        "_meta": {"sha256": artifact.sha256},
     }

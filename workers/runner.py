@@ -21,6 +21,7 @@ from tasks_server.queue import Dispatch, TaskQueue
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage, through_outages
 from tasks_server.task import Method, OutcomeKind, Task
+from workers.abridging import ResultLimits, abridged, refuse_above
 from workers.errors import NotOffered, Transient
 from workers.execution.perform import perform
 from workers.execution.work import Work
@@ -56,6 +57,7 @@ class Runner:
         *,
         setbacks: Setbacks,
         park_after_seconds: float,
+        limits: ResultLimits,
         publish_catalog: Callable[[], Awaitable[None]],
         max_run_ms: int | None = None,
         database_lost: Callable[[BaseException], object] = lambda error: None,
@@ -68,6 +70,7 @@ class Runner:
         self._announcer = announcer
         self._artifacts = artifacts
         self._setbacks = setbacks
+        self._limits = limits
         self._park_after_seconds = park_after_seconds
         self._max_run_ms = max_run_ms
         self._publish_catalog = publish_catalog
@@ -223,7 +226,10 @@ class Runner:
             task_id=task.id,
             attempt=task.attempt,
         )
-        return await perform(work, self._registry, session)
+        result = await perform(work, self._registry, session)
+        if task.method is Method.CALL_TOOL:
+            return await abridged(result, self._limits, session.keep)
+        return refuse_above(self._limits.most, result, f"{task.method} {task.name}".strip())
 
     async def _finish(self, session: Session, outcome: Outcome | Setback | None) -> None:
         """Write how it ended, as long as the fence holds; a database outage is waited out."""

@@ -28,7 +28,8 @@ from tasks_server.log_level import is_wanted
 from tasks_server.store.batch import Batch
 from tasks_server.store.outage import through_outages
 from tasks_server.task import Door, Task
-from workers.errors import Transient
+from workers.abridging import OWN_NAMES
+from workers.errors import ToolError, Transient
 from workers.port import StoredArtifact
 from workers.reports import Reports
 
@@ -160,7 +161,13 @@ class Session:
     async def remember(self, step: str, value: Any) -> None:
         await self._patiently(partial(self._claims.remember, self.held, step, value))
 
-    async def save_artifact(self, name: str, source: Path | bytes, mime_type: str) -> StoredArtifact:
+    async def save_artifact(self, name: str, source: Path, mime_type: str) -> StoredArtifact:
+        if name.startswith(OWN_NAMES):
+            raise ToolError(f"{name}: names that begin with {OWN_NAMES} are for the parts of large results.")
+        return await self.keep(name, source, mime_type)
+
+    async def keep(self, name: str, source: Path | bytes, mime_type: str) -> StoredArtifact:
+        """Store an artifact under any name. Raises Transient when that fails."""
         try:
             deposit = await self._artifacts.deposit(self.task.id, source)
         except ArtifactStoreFailed as error:

@@ -29,6 +29,7 @@ from tasks_server.settings import Settings
 from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
 from tasks_server.store.migrate import check_migrated
 from tasks_server.store.roster import Roster
+from workers.abridging import ResultLimits
 from workers.database_watch import DatabaseWatch
 from workers.leases import Leases
 from workers.maintenance import Maintenance
@@ -122,6 +123,7 @@ class Worker:
             setbacks=Setbacks(Failures(database, announcer, claims), registry),
             park_after_seconds=settings.park_after_seconds,
             max_run_ms=None if settings.max_run_seconds is None else int(settings.max_run_seconds * 1000),
+            limits=ResultLimits(settings.inline_result_bytes, settings.max_result_bytes),
             publish_catalog=self.publish_catalog,
             database_lost=lambda error: self._database_watch.lost(error),
         )

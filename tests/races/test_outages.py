@@ -19,6 +19,7 @@ from tests.store.interleaving import GatedAnnouncer, locked
 from tests.store.record import OWNER, Record, claim, writer_of
 from tests.support.waiting import wait_until
 from workers import TaskContext, tool
+from workers.abridging import ResultLimits
 from workers.registry import Registry
 from workers.runner import Runner
 from workers.setbacks import Setbacks
@@ -93,6 +94,7 @@ async def test_a_cancel_between_claim_and_start_is_not_overheard(record: Record,
         record.artifacts,
         setbacks=Setbacks(record.failures(claims), registry),
         park_after_seconds=1.0,
+        limits=ResultLimits(inline=1_000, most=10_000),
         publish_catalog=publish,
     )
     task = await record.create(name="work", arguments="{}")

@@ -32,6 +32,7 @@ LINK = {
     "name": "a.md",
     "mimeType": "text/markdown",
     "size": 3,
+    "_meta": {"sha256": "ab"},
 }
 
 
