@@ -14,6 +14,7 @@ from tasks_server.bus import Bus
 from tasks_server.catalog import Catalog
 from tasks_server.defects import Defects, keep_running
 from tasks_server.lifecycle.announce import Announcer
+from tasks_server.lifecycle.quotas import Quotas
 from tasks_server.lifecycle.requests import ClientRequests
 from tasks_server.protocol.parts import Parts
 from tasks_server.queue import TaskQueue
@@ -49,7 +50,7 @@ def build_app(settings: Settings) -> Starlette:
     )
     reader = TaskReader(database)
     watchers = Watchers(bus, reader)
-    requests = ClientRequests(database, Announcer(TaskQueue(redis), bus))
+    requests = ClientRequests(database, Announcer(TaskQueue(redis), bus), Quotas.of(settings))
     parts = Parts(
         service=TaskService(reader, requests, watchers),
         catalog=catalog,

@@ -16,6 +16,11 @@ def encode_text(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
+def encode_canonical(value: Any) -> bytes:
+    """One encoding for equal values, to be compared or digested."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
 def decode_json(data: bytes | str) -> Any:
     return orjson.loads(data)
 

@@ -9,6 +9,8 @@ TasksError
  ├── ArtifactStoreFailed     the artifact store cannot keep a file, or cannot give it
  │    ├── FileMissing        it has no such file any more
  │    └── FileDamaged        the file is not what was stored
+ ├── IdempotencyConflict     another request was submitted under this idempotency key
+ ├── TooManyQueued           the owner has as many tasks waiting as he may
  └── RpcError                becomes a JSON-RPC error object as it stands
 """
 
@@ -25,6 +27,8 @@ INTERNAL_ERROR = -32603
 HEADER_MISMATCH = -32020
 MISSING_CLIENT_CAPABILITY = -32021
 UNSUPPORTED_PROTOCOL_VERSION = -32022
+# Ours: outside of what JSON-RPC and MCP reserve. It reads as HTTP's 429.
+TOO_MANY_QUEUED = -31429
 
 
 class TasksError(Exception):
@@ -92,6 +96,28 @@ class FileDamaged(ArtifactStoreFailed):
 
     def __init__(self) -> None:
         super().__init__("The file in the artifact store is damaged: it is not what was stored.")
+
+
+class IdempotencyConflict(TasksError):
+    """A key names one request for as long as its task is kept; this is another one."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The idempotency key {key!r} belongs to another request: same tool, arguments and answers, or a new key."
+        )
+        self.key = key
+
+
+class TooManyQueued(TasksError):
+    """The submission was refused, nothing was recorded; retry_after_ms is a guess."""
+
+    def __init__(self, limit: int, retry_after_ms: int) -> None:
+        super().__init__(
+            f"Too many tasks of this owner are waiting for a worker already (the limit is {limit}). "
+            "Submit again when some of them have been started."
+        )
+        self.limit = limit
+        self.retry_after_ms = retry_after_ms
 
 
 class RpcError(TasksError):

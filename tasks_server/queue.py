@@ -24,20 +24,67 @@ log = logging.getLogger(__name__)
 
 RUN = "run"
 QUEUE_PREFIX = "tasks:queue:"
+SHARES_PREFIX = "tasks:shares:"
 WAKE_PREFIX = "tasks:wake:"
 # Missing after Redis has lost its memory: then every waiting task is announced again.
 MARKER = "tasks:marker"
 JOB_LIFETIME_MS = 30 * 24 * 60 * 60 * 1000
-# A worker starts what is due by its own clock. Ours may be this much ahead without delaying anything.
-CLOCK_TOLERANCE_MS = 10 * 60 * 1000
+# What one task moves its owner back in a queue. A newcomer moves the queue on by 1, so that an endless stream of
+# newcomers holds everybody else up by at most this many of them per task.
+TURN = 16
+
+# Start-time fair queueing. A job's score is no time but its turn: one TURN after the last turn of its owner, or,
+# for an owner who has nothing waiting, right behind what is being started at the moment. So owners take turns,
+# whoever came first and however much somebody has announced. Scores stay far below any clock, so that arq takes
+# every job as due, however wrong the clock of a server or worker is.
+# "" in the shares is how far the queue has come; an owner's share is his last turn, kept while it matters.
+ANNOUNCE = """
+local turn, lifetime = tonumber(ARGV[1]), ARGV[2]
+local come = {}
+local function progress(queue, shares)
+    local reached = tonumber(redis.call('ZSCORE', shares, '') or 0)
+    local head = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
+    if head[2] then
+        reached = math.max(reached, tonumber(head[2]) - turn)
+    else
+        local highest = redis.call('ZREVRANGE', shares, 0, 0, 'WITHSCORES')
+        reached = math.max(reached, tonumber(highest[2] or 0))
+    end
+    redis.call('ZREMRANGEBYSCORE', shares, '-inf', reached - turn)
+    return reached
+end
+for at = 3, #ARGV, 4 do
+    local name, owner, job, payload = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local queue, shares = KEYS[1] .. name, KEYS[2] .. name
+    come[name] = come[name] or progress(queue, shares)
+    redis.call('SET', KEYS[3] .. job, payload, 'PX', lifetime, 'NX')
+    if not redis.call('ZSCORE', queue, job) then
+        local last = redis.call('ZSCORE', shares, 'o' .. owner)
+        local score = come[name] + 1
+        if last and last + turn > score then
+            score = last + turn
+        else
+            come[name] = score
+        end
+        redis.call('ZADD', queue, score, job)
+        redis.call('ZADD', shares, score, 'o' .. owner)
+    end
+end
+for name, reached in pairs(come) do
+    redis.call('ZADD', KEYS[2] .. name, reached, '')
+    redis.call('PEXPIRE', KEYS[2] .. name, lifetime)
+    redis.call('PUBLISH', KEYS[4] .. name, '')
+end
+"""
 
 
 class Dispatch(NamedTuple):
-    """A waiting task, and the queue its tool's workers listen to."""
+    """A waiting task, the queue its tool's workers listen to, and who takes turns with whom."""
 
     task_id: str
     attempt: int
     queue: str
+    owner: str
 
 
 def queue_key(queue: str) -> str:
@@ -58,27 +105,28 @@ class TaskQueue:
 
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
+        # redis-py leaves scripts partly untyped.
+        self._announce: Any = redis.register_script(ANNOUNCE)
 
     async def enqueue(self, waiting: Iterable[Dispatch]) -> bool:
-        """Announce waiting tasks and wake their workers. Announcing twice is harmless.
+        """Announce waiting tasks and wake their workers. Announcing twice is harmless, and changes no turn.
 
         False: Redis is not there; the dispatcher will announce them when it is.
         """
         now = int(time.time() * 1000)
-        # redis-py leaves pipelines partly untyped.
-        pipe: Any = self._redis.pipeline(transaction=False)
+        arguments: list[str | bytes | int] = [TURN, JOB_LIFETIME_MS]
         queues: set[str] = set()
-        for task_id, attempt, queue in waiting:
-            job = job_id(task_id, attempt)
+        for task_id, attempt, queue, owner in waiting:
             payload = serialize_job(RUN, (task_id, attempt), {}, None, now, serializer=encode_json)
-            pipe.set(job_key_prefix + job, payload, px=JOB_LIFETIME_MS, nx=True)
-            pipe.zadd(queue_key(queue), {job: now - CLOCK_TOLERANCE_MS}, nx=True)
+            arguments += (queue, owner, job_id(task_id, attempt), payload)
             queues.add(queue)
-        for queue in queues:
-            pipe.publish(wake_channel(queue), b"")
+        if not queues:
+            return True
         try:
             async with asyncio.timeout(HINT_SECONDS):
-                await pipe.execute()
+                await self._announce(
+                    keys=(QUEUE_PREFIX, SHARES_PREFIX, job_key_prefix, WAKE_PREFIX), args=arguments
+                )
         except UNAVAILABLE as error:
             log.warning(
                 "Redis is not reachable, %s wait for the dispatcher: %s",

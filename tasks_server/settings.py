@@ -100,6 +100,21 @@ class Settings(BaseSettings):
         ge=0,
         description="How long a tool stays callable after its last worker has gone.",
     )
+    dispatch_window: int = Field(
+        default=200,
+        gt=0,
+        description="How many waiting tasks of one owner are announced in one queue; the rest waits in the database.",
+    )
+    max_queued_per_owner: int | None = Field(
+        default=None,
+        gt=0,
+        description="How many tasks of one owner may wait; more are refused with HTTP 429. Empty: no limit.",
+    )
+    max_running_per_owner: int | None = Field(
+        default=None,
+        gt=0,
+        description="How many tasks of one owner run at a time; more wait their turn. Empty: no limit.",
+    )
     file_roots: tuple[Path, ...] = Field(
         default=(), description="JSON list of directories the built-in tools may read files from."
     )

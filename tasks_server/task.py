@@ -75,6 +75,8 @@ STATUS_OF_OUTCOME = {
     OutcomeKind.CANCELLED: TaskStatus.CANCELLED,
 }
 
+LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
+
 ATTACHED_ANSWER_SECONDS = 60 * 60
 """How long the question of an attached call may be answered: the task waits, and its `requestState` is good."""
 
@@ -182,7 +184,8 @@ class NewTask:
     retention_ms: how long the task is kept once it has finished (None: for ever); before, it does not expire.
     answers: responses to questions that were asked before the task existed, by question key.
     start_within_ms, deadline_ms: how soon the task must have been started and must have ended, from its creation.
-    priority orders tasks of one owner, higher first.
+    priority orders tasks of one owner, higher first. idempotency_key: what is submitted again under the same key of
+    the same owner is the task that is there already.
     """
 
     owner: str
@@ -201,4 +204,5 @@ class NewTask:
     priority: int = 0
     start_within_ms: int | None = None
     deadline_ms: int | None = None
+    idempotency_key: str | None = None
     id: str = field(default_factory=new_task_id)

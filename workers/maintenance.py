@@ -13,6 +13,7 @@ from tasks_server.artifacts import ArtifactStore
 from tasks_server.defects import Defects, keep_running
 from tasks_server.lifecycle.deadlines import Deadlines
 from tasks_server.lifecycle.upkeep import Upkeep
+from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.redis_client import UNAVAILABLE
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage
@@ -44,6 +45,7 @@ class Maintenance:
         self,
         upkeep: Upkeep,
         deadlines: Deadlines,
+        window: DispatchWindow,
         roster: Roster,
         artifacts: ArtifactStore,
         defects: Defects,
@@ -57,6 +59,7 @@ class Maintenance:
         self._absence_ms = absence_ms
         self.chores = (
             Chore("dispatch", DISPATCH_SECONDS, upkeep.dispatch),
+            Chore("refill", DISPATCH_SECONDS, window.refill),
             Chore("rescue", RESCUE_SECONDS, upkeep.rescue),
             Chore("end overdue tasks", DEADLINE_SECONDS, deadlines.end_overdue_tasks),
             Chore("close overdue questions", DEADLINE_SECONDS, deadlines.close_overdue_questions),

@@ -108,7 +108,7 @@ class Runner:
         task = await self._claim_through_outages(task_id, attempt)
         if task is None:
             return None
-        await self._queue.forget(Dispatch(task.id, task.attempt, task.queue))
+        await self._queue.forget(Dispatch(task.id, task.attempt, task.queue, task.owner))
         if not self._offers(task):
             await self._hand_back(task)
             return None

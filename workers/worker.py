@@ -22,7 +22,9 @@ from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims
 from tasks_server.lifecycle.deadlines import Deadlines
 from tasks_server.lifecycle.failures import Failures
+from tasks_server.lifecycle.quotas import Quotas
 from tasks_server.lifecycle.upkeep import Upkeep
+from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.queue import TaskQueue
 from tasks_server.redis_client import UNAVAILABLE, connect, connect_blocking
 from tasks_server.settings import Settings
@@ -112,7 +114,8 @@ class Worker:
         announcer = Announcer(queue, bus)
         artifacts = ArtifactStore(database, file_store(settings))
         lease_ms = int(settings.lease_seconds * 1000)
-        claims = Claims(database, announcer, worker_id=self.id, lease_ms=lease_ms)
+        self._window = DispatchWindow(database, queue, Quotas.of(settings))
+        claims = Claims(database, announcer, worker_id=self.id, lease_ms=lease_ms, window=self._window)
         self._announcer = announcer
         self._runner = Runner(
             registry,
@@ -141,6 +144,7 @@ class Worker:
         self._maintenance = Maintenance(
             Upkeep(database, queue, announcer),
             Deadlines(database, announcer),
+            self._window,
             self._roster,
             artifacts,
             self._defects,
@@ -162,6 +166,7 @@ class Worker:
                     ("watching the database", self._database_watch.run),
                     ("listening for wake-ups", self._queues.listen_for_wakes),
                     ("maintenance", self._maintenance.run),
+                    ("refilling dispatch windows", self._window.run),
                 ):
                     group.start_soon(keep_running, part, where, self._defects)
                 self._queues.serve(self._registry.manifest().queues)

@@ -18,7 +18,7 @@ class Announcer:
 
     async def waiting(self, tasks: Sequence[Task]) -> None:
         """These tasks wait for a worker."""
-        await self._queue.enqueue([Dispatch(task.id, task.attempt, task.queue) for task in tasks])
+        await self._queue.enqueue([Dispatch(task.id, task.attempt, task.queue, task.owner) for task in tasks])
 
     async def changed(self, *task_ids: str) -> None:
         """The record of these tasks has a new revision."""

@@ -13,6 +13,7 @@ from tasks_server.encoding import decode_json, encode_text
 from tasks_server.errors import StaleTransition
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.events import EventKind, event
+from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
 from tasks_server.store.statements import claims as claims_sql
@@ -63,23 +64,46 @@ class Asked:
 class Claims:
     """What one worker does to the tasks it runs. A write whose fence no longer holds raises StaleTransition."""
 
-    def __init__(self, database: Database, announcer: Announcer, *, worker_id: str, lease_ms: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        announcer: Announcer,
+        *,
+        worker_id: str,
+        lease_ms: int,
+        window: DispatchWindow | None = None,
+    ) -> None:
         self._database = database
         self._announcer = announcer
         self.worker_id = worker_id
         self._lease_ms = lease_ms
+        self._window = window
+        self._max_running = None if window is None else window.quotas.max_running
 
     async def claim(self, task_id: str, attempt: int) -> Task | None:
-        """The task, now held by this worker; None when it is gone, taken, finished or on a later attempt."""
+        """The task, now held by this worker.
+
+        None when it is gone, taken, finished or on a later attempt, or when its owner may not run more: then it
+        waits behind his window until another one of his ends.
+        """
+        stepped_back = None
         async with self._database.transaction() as connection:
-            claim = claims_sql.claim_if_waiting(task_id, attempt, self.worker_id, self._lease_ms)
+            if self._max_running is not None and not self._database.is_sqlite:
+                await connection.execute(claims_sql.claim_one_at_a_time(task_id))
+            claim = claims_sql.claim_if_waiting(
+                task_id, attempt, self.worker_id, self._lease_ms, self._max_running
+            )
             row = (await connection.execute(claim)).one_or_none()
-            if row is None:
-                return None
-            task = task_from_row(row)  # what cannot be read is not claimed
-            body = {"attempt": attempt, "worker": self.worker_id}
-            await _log(connection, task_id, row.updated_at, EventKind.ATTEMPT, body)
-        await self._announcer.changed(task_id)
+            task = None if row is None else task_from_row(row)  # what cannot be read is not claimed
+            if row is not None:
+                body = {"attempt": attempt, "worker": self.worker_id}
+                await _log(connection, task_id, row.updated_at, EventKind.ATTEMPT, body)
+            elif self._max_running is not None:
+                step = claims_sql.step_back_if_over_limit(task_id, attempt, self._max_running)
+                stepped_back = (await connection.execute(step)).one_or_none()
+        if row is not None or stepped_back is not None:
+            await self._announcer.changed(task_id)
+        self._note_room(row, stepped_back)
         return task
 
     async def claimed(self, task_id: str, attempt: int) -> Task | None:
@@ -89,6 +113,20 @@ class Claims:
                 await connection.execute(claims_sql.task_if_held(task_id, attempt, self.worker_id))
             ).one_or_none()
         return None if row is None else task_from_row(row)
+
+    def _note_room(self, claimed: Any | None, stepped_back: Any | None) -> None:
+        if self._window is None:
+            return
+        if claimed is not None and claimed.has_backlog:
+            self._window.left((claimed.owner, claimed.queue))
+        if stepped_back is not None:
+            # What it has to wait for may have ended before it could be seen waiting.
+            self._window.ended(stepped_back.owner)
+
+    def note_end(self, owner: str) -> None:
+        """A task of this owner is not held any more."""
+        if self._window is not None:
+            self._window.ended(owner)
 
     async def renew(self, task_ids: Sequence[str]) -> Sequence[Standing]:
         """Prolong these leases in one statement. What is missing from the answer has been lost."""
@@ -193,6 +231,7 @@ class Claims:
                 return False
             now: int = (await connection.execute(terms_sql.clock())).scalar_one()
             await _log(connection, held.task_id, now, EventKind.PARKED, {"attempt": held.attempt})
+        self.note_end(row.owner)
         return True
 
     async def finish(
@@ -213,6 +252,7 @@ class Claims:
         change = claims_sql.finish_if_held(*self._fence(held), kind, outcome, values)
         async with self._database.writing() as connection:
             row = await self._guarded(connection, held, change, kind)
+        self.note_end(row.owner)
         await self._announcer.changed(held.task_id)
         return task_from_row(row)
 
@@ -244,6 +284,7 @@ class Claims:
         if row is None:
             await self.finish(held, OutcomeKind.CANCELLED, None, None, "Cancelled")
             return
+        self.note_end(row.owner)
         task = task_from_row(row)
         if announce and task.status is TaskStatus.WORKING:
             await self._announcer.waiting([task])

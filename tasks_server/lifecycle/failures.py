@@ -36,6 +36,7 @@ class Failures:
         if row is None:
             held = Held(task.id, task.attempt)
             return await self._claims.finish(held, OutcomeKind.CANCELLED, None, None, "Cancelled")
+        self._claims.note_end(task.owner)
         await self._announcer.changed(task.id)
         return task_from_row(row)
 
@@ -50,6 +51,7 @@ class Failures:
             if row is None:
                 raise StaleTransition(task.id, OutcomeKind.RESULT)
             await _log_failure(connection, task, row.updated_at, error, None)
+        self._claims.note_end(task.owner)
         await self._announcer.changed(task.id)
         return task_from_row(row)
 

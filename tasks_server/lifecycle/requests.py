@@ -12,15 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tasks_server.elicitation import check_answer
 from tasks_server.encoding import decode_json, encode_text
+from tasks_server.errors import TasksError
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.answers import go_on
+from tasks_server.lifecycle.quotas import USUAL_QUOTAS, Quotas
+from tasks_server.lifecycle.submissions import Submitted, submit_together
 from tasks_server.store.batch import Batch
 from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
 from tasks_server.store.outage import PAUSE_SECONDS, is_outage
-from tasks_server.store.rows import new_task_as_read, row_of_new_task
 from tasks_server.store.statements import reading as reading_sql
 from tasks_server.store.statements import requests as requests_sql
-from tasks_server.store.statements import terms as terms_sql
 from tasks_server.task import NewTask, Task
 
 log = logging.getLogger(__name__)
@@ -32,58 +33,60 @@ SETTLE_SECONDS = 8.0
 class ClientRequests:
     """What a caller may do to tasks. Every method is scoped by owner, and none reveals a foreign task."""
 
-    def __init__(self, database: Database, announcer: Announcer) -> None:
+    def __init__(self, database: Database, announcer: Announcer, quotas: Quotas = USUAL_QUOTAS) -> None:
         self._database = database
         self._announcer = announcer
-        self._creations: Batch[NewTask, Task] = Batch(self._create_together)
+        self._quotas = quotas
+        self._creations: Batch[NewTask, Submitted] = Batch(self._create_together)
 
     async def create(self, new: NewTask) -> Task:
-        """Record a task and hand it to the queue. Returns after the commit that holds its row."""
-        return await self._creations.submit(new)
+        """Record a task and hand it to the queue. Returns after the commit that holds its row.
 
-    async def _create_together(self, news: Sequence[NewTask]) -> Sequence[Task]:
-        now = 0
-        inserted = False
+        Under an idempotency key that is taken the task that has it is returned, as it is now.
+        Raises IdempotencyConflict if that carries out another request, TooManyQueued at the owner's limit.
+        """
+        outcome = (await self._creations.submit(new)).outcome
+        if isinstance(outcome, TasksError):
+            raise outcome
+        return outcome
+
+    async def _create_together(self, news: Sequence[NewTask]) -> Sequence[Submitted]:
+        submitted: Sequence[Submitted] | None = None
         try:
             async with self._database.transaction() as connection:
-                now = (await connection.execute(terms_sql.clock())).scalar_one()
-                await self._insert(connection, news, now)
-                inserted = True
+                submitted = await self._submit(connection, news)
         except DATABASE_UNAVAILABLE as error:
-            if not inserted or not is_outage(error):
+            if submitted is None or not is_outage(error):
                 raise
             log.warning("The answer to a commit was lost, looking whether it holds: %s", error)
-            now = await self._settle(news, error)
-        tasks = [new_task_as_read(new, now) for new in news]
-        await self._announcer.waiting(tasks)
-        return tasks
+            submitted = await self._settle(news, submitted, error)
+        announced = [each.outcome for each in submitted if each.announce and isinstance(each.outcome, Task)]
+        if announced:
+            await self._announcer.waiting(announced)
+        return submitted
 
-    async def _insert(self, connection: AsyncConnection, news: Sequence[NewTask], now: int) -> None:
-        due = now + terms_sql.REDISPATCH_AFTER_MS
-        await connection.execute(
-            requests_sql.insert_tasks(), [row_of_new_task(new, now, due) for new in news]
-        )
-        answered = [row for new in news for row in _answered_before(new, now)]
-        if answered:
-            await connection.execute(requests_sql.insert_questions(), answered)
+    async def _submit(self, connection: AsyncConnection, news: Sequence[NewTask]) -> Sequence[Submitted]:
+        return await submit_together(connection, news, self._quotas, is_sqlite=self._database.is_sqlite)
 
-    async def _settle(self, news: Sequence[NewTask], lost: BaseException) -> int:
-        """When these tasks were created, whose commit may or may not have succeeded: now, if it has not.
+    async def _settle(
+        self, news: Sequence[NewTask], submitted: Sequence[Submitted], lost: BaseException
+    ) -> Sequence[Submitted]:
+        """What has become of submissions whose commit may or may not have succeeded.
 
-        They are inserted again under the same ids: that waits for a commit that is still under way, and fails
+        They are submitted again under the same ids: that waits for a commit that is still under way, and fails
         if it has succeeded. Raises what was lost if the database stays away for too long.
         """
+        created = [new.id for new, each in zip(news, submitted, strict=True) if each.has_created(new)]
+        if not created:
+            return submitted
         with anyio.move_on_after(SETTLE_SECONDS):
             while True:
                 with suppress(*DATABASE_UNAVAILABLE):
                     async with self._database.transaction() as connection:
-                        created = await connection.execute(requests_sql.created_at(news[0].id))
-                        created_at: int | None = created.scalar_one_or_none()
-                        if created_at is not None:
-                            return created_at
-                        now: int = (await connection.execute(terms_sql.clock())).scalar_one()
-                        await self._insert(connection, news, now)
-                    return now
+                        found = await connection.execute(requests_sql.created_at(created[0]))
+                        if found.scalar_one_or_none() is not None:
+                            return submitted
+                        return await self._submit(connection, news)
                 await anyio.sleep(PAUSE_SECONDS)
         raise lost
 
@@ -135,19 +138,3 @@ class ClientRequests:
             if (await connection.execute(change)).one_or_none() is None:
                 return
         await self._announcer.nudged(task_id)
-
-
-def _answered_before(new: NewTask, now: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "task_id": new.id,
-            "key": question.key,
-            "ordinal": question.key,
-            "request": question.request,
-            "asked_at": now,
-            "response": response,
-            "answered_at": now,
-            "answered_by": "client",
-        }
-        for question, response in new.answers
-    ]

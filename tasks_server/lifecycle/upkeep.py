@@ -39,16 +39,18 @@ class Upkeep:
         self._announcer = announcer
 
     async def dispatch(self) -> int:
-        """Announce waiting tasks whose time has come; all of them if Redis has lost its memory."""
+        """Announce waiting tasks whose time has come, and again what Redis knew before it lost its memory."""
         if await self._queue.has_forgotten():
             async with self._database.writing() as connection:
-                await connection.execute(upkeep_sql.dispatch_everything_waiting())
+                await connection.execute(upkeep_sql.redispatch_everything_announced())
             await self._queue.caught_up()
         async with self._database.reading() as connection:
             rows = (await connection.execute(upkeep_sql.tasks_to_dispatch(DISPATCH_BATCH))).all()
         if not rows:
             return 0
-        if not await self._queue.enqueue([Dispatch(row.id, row.attempt, row.queue) for row in rows]):
+        if not await self._queue.enqueue(
+            [Dispatch(row.id, row.attempt, row.queue, row.owner) for row in rows]
+        ):
             return 0
         async with self._database.writing() as connection:
             await connection.execute(upkeep_sql.mark_dispatched([row.id for row in rows]))

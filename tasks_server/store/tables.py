@@ -66,12 +66,12 @@ TASK_CHECKS = {
     "task_crashes_not_negative": "crashes >= 0",
     "task_quarantined_has_failed": "quarantined_at IS NULL OR status = 'failed'",
     "task_paused_waits": "paused_by IS NULL OR next_dispatch_at IS NOT NULL",
+    "task_backlog_waits": ("backlog_rank IS NULL OR (next_dispatch_at IS NOT NULL AND announced_at IS NULL)"),
 }
 
 
 # Each holds only the rows that are in that situation, so its size follows the work in flight, not the history.
 TASK_PARTIAL_INDEXES = {
-    "task_waiting": "next_dispatch_at",
     "task_lease": "lease_until",
     "task_expiry": "expires_at",
     "task_quarantine": "quarantined_at",
@@ -93,7 +93,8 @@ class TaskRow(SQLModel, table=True):
 
     attempt is the fence: whatever a worker writes is written only if the attempt is still the one it claimed.
     next_dispatch_at is set exactly while the task waits for a worker; when it passes, the queue is told again.
-    announced_at is set while a waiting task is in its owner's dispatch window: the queue has been told of it.
+    announced_at is set while a waiting task is in its owner's dispatch window: the queue has been told of it;
+    backlog_rank while it waits behind that window, in SQL only: the lowest goes next.
     paused_by says why a waiting task must not be started yet: `backoff` between two attempts, `breaker` of its tool.
     retries_used counts failures that the tool called transient, crashes the deaths of workers; last_error is the
     newest of either. start_by and deadline_at are the queue deadline and the deadline of the whole task.
@@ -112,6 +113,14 @@ class TaskRow(SQLModel, table=True):
         ),
         Index("task_owner", "owner", "created_at"),
         _index_where("paused_by = 'breaker'", "task_behind_breaker", "name", "next_dispatch_at"),
+        _index_where(
+            "next_dispatch_at IS NOT NULL AND backlog_rank IS NULL", "task_waiting", "next_dispatch_at"
+        ),
+        _index_where(
+            "announced_at IS NOT NULL AND next_dispatch_at IS NOT NULL", "task_window", "owner", "queue"
+        ),
+        _index_where("backlog_rank IS NOT NULL", "task_backlog", "owner", "queue", "backlog_rank"),
+        _index_where("lease_worker IS NOT NULL", "task_running", "owner"),
         _index_where(
             "idempotency_key IS NOT NULL", "task_idempotency", "owner", "idempotency_key", unique=True
         ),
@@ -157,6 +166,7 @@ class TaskRow(SQLModel, table=True):
     deadline_at: int | None = Field(sa_column=_optional_millis())
     announced_at: int | None = Field(sa_column=_optional_millis())
     paused_by: str | None = Field(sa_column=_optional_text())
+    backlog_rank: int | None = Field(sa_column=_optional_millis())
     quarantined_at: int | None = Field(sa_column=_optional_millis())
     replay_of: str | None = Field(sa_column=_optional_text())
     idempotency_key: str | None = Field(sa_column=_optional_text())

@@ -20,8 +20,10 @@ from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Asked, Claims, Held, Question
 from tasks_server.lifecycle.deadlines import Deadlines
 from tasks_server.lifecycle.failures import Failures
+from tasks_server.lifecycle.quotas import USUAL_QUOTAS, Quotas
 from tasks_server.lifecycle.requests import ClientRequests
 from tasks_server.lifecycle.upkeep import Upkeep
+from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.queue import TaskQueue, queue_key
 from tasks_server.redis_client import connect, connect_blocking
 from tasks_server.service import TaskService
@@ -89,6 +91,7 @@ class Record:
     database_url: str
     redis_url: str
     directory: Path
+    quotas: Quotas = USUAL_QUOTAS
     _background: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
 
     def __post_init__(self) -> None:
@@ -97,7 +100,8 @@ class Record:
         self.queue = TaskQueue(self.redis)
         self.bus = Bus(self.redis, connect_blocking(self.redis_url))
         self.announcer = Announcer(self.queue, self.bus)
-        self.requests = ClientRequests(self.database, self.announcer)
+        self.requests = ClientRequests(self.database, self.announcer, self.quotas)
+        self.window = DispatchWindow(self.database, self.queue, self.quotas)
         self.upkeep = Upkeep(self.database, self.queue, self.announcer)
         self.deadlines = Deadlines(self.database, self.announcer)
         self.reader = TaskReader(self.database)
@@ -124,7 +128,7 @@ class Record:
 
     def worker(self, name: str = "worker-1", lease_ms: int = 60_000) -> Claims:
         """What a worker of this name does to tasks. A negative lease belongs to a worker that is dead already."""
-        return Claims(self.database, self.announcer, worker_id=name, lease_ms=lease_ms)
+        return Claims(self.database, self.announcer, worker_id=name, lease_ms=lease_ms, window=self.window)
 
     def failures(self, worker: Claims) -> Failures:
         """What this worker does with attempts that fail for a passing reason."""
@@ -179,8 +183,10 @@ class Record:
 
 
 @asynccontextmanager
-async def opened(database_url: str, redis_url: str, directory: Path) -> AsyncGenerator[Record]:
-    record = Record(database_url, redis_url, directory)
+async def opened(
+    database_url: str, redis_url: str, directory: Path, quotas: Quotas = USUAL_QUOTAS
+) -> AsyncGenerator[Record]:
+    record = Record(database_url, redis_url, directory, quotas)
     try:
         yield record
     finally:

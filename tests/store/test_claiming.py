@@ -241,7 +241,7 @@ async def test_the_timeline_of_a_task_is_told_in_order(record: Record):
         ("log", {"level": "info", "data": 2, "logger": None}),
         ("question", {"key": "name"}),
         ("parked", {"attempt": 0}),
-        ("answer", {"key": "name"}),
+        ("answer", {"key": "name", "by": "client"}),
         ("attempt", {"attempt": 1, "worker": "dead"}),
         ("lost", {"attempt": 1, "worker": "dead"}),
         ("attempt", {"attempt": 2, "worker": "worker-1"}),

@@ -32,7 +32,13 @@ HANGING = ("task_event", "input_request", "checkpoint", "artifact")
 
 def maintenance(record: Record) -> Maintenance:
     return Maintenance(
-        record.upkeep, record.deadlines, record.roster, record.artifacts, Defects(), absence_ms=HOUR_MS
+        record.upkeep,
+        record.deadlines,
+        record.window,
+        record.roster,
+        record.artifacts,
+        Defects(),
+        absence_ms=HOUR_MS,
     )
 
 

@@ -27,6 +27,7 @@ IMPOSSIBLE = {
     "task_crashes_not_negative": "crashes = -1",
     "task_quarantined_has_failed": "quarantined_at = 1",
     "task_paused_waits": "status = 'input_required', next_dispatch_at = NULL, paused_by = 'backoff'",
+    "task_backlog_waits": "backlog_rank = 1",
 }
 
 

@@ -37,7 +37,7 @@ async def test_a_failed_attempt_is_visible_and_the_next_one_waits(record: Record
 async def test_the_next_attempt_is_announced_when_its_pause_is_over_and_not_before(record: Record):
     worker = record.worker()
     task = await claim(worker, await record.create())
-    await record.queue.forget(Dispatch(task.id, 0, task.queue))
+    await record.queue.forget(Dispatch(task.id, 0, task.queue, OWNER))
     await record.upkeep.dispatch()
     await record.failures(worker).retry(task, "busy", 60_000)
     assert await record.announced() == []

@@ -15,12 +15,14 @@ from tasks_server.store.statements.terms import (
     IS_OPEN,
     IS_OUTSTANDING,
     NOT_CANCELLING,
+    NOT_WAITING,
     UNLEASED,
     Selection,
     finished,
     q,
     t,
 )
+from tasks_server.store.statements.window import has_backlog, rank_in_backlog, running
 from tasks_server.store.tables import ARTIFACT, CHECKPOINT, INPUT_REQUEST, TASK
 from tasks_server.task import ATTACHED_ANSWER_SECONDS, Door, OutcomeKind, PausedBy, TaskStatus
 
@@ -29,8 +31,14 @@ def _held(task_id: str, attempt: int, worker: str) -> ColumnElement[bool]:
     return and_(t.id == task_id, t.attempt == attempt, t.lease_worker == worker, IS_OPEN)
 
 
-def claim_if_waiting(task_id: str, attempt: int, worker: str, lease_ms: int) -> Update:
-    """Take a waiting task; whoever comes second, too late, or with an older attempt, gets no row."""
+def claim_if_waiting(
+    task_id: str, attempt: int, worker: str, lease_ms: int, max_running: int | None = None
+) -> Update:
+    """Take a waiting task; whoever comes second, too late, or with an older attempt, gets no row.
+
+    Neither does anybody while its owner has max_running tasks held. has_backlog: others wait behind its window.
+    """
+    within_limit = [] if max_running is None else [running(t.owner, max_running) < max_running]
     return (
         update(TASK)
         .where(
@@ -39,18 +47,46 @@ def claim_if_waiting(task_id: str, attempt: int, worker: str, lease_ms: int) -> 
             t.status == TaskStatus.WORKING,
             t.lease_worker.is_(None),
             IN_TIME,
+            *within_limit,
         )
         .values(
             lease_worker=worker,
             lease_until=now_ms() + lease_ms,
             started_at=func.coalesce(t.started_at, now_ms()),
-            next_dispatch_at=None,
-            paused_by=None,
             dispatch_count=0,
             status_message=None,
+            **NOT_WAITING,
             **CHANGED,
         )
-        .returning(*TASK.c)
+        .returning(*TASK.c, has_backlog().label("has_backlog"))
+    )
+
+
+def claim_one_at_a_time(task_id: str) -> Selection:
+    """PostgreSQL: who claims a task of the same owner waits here, so that a limit is counted by one at a time."""
+    return select(func.pg_advisory_xact_lock(func.hashtextextended(t.owner, 0))).where(t.id == task_id)
+
+
+def step_back_if_over_limit(task_id: str, attempt: int, max_running: int) -> Update:
+    """Out of the window again, because its owner may not run more at the moment: a new attempt, nothing charged."""
+    limit = f"{max_running} task{'s' if max_running > 1 else ''}"
+    return (
+        update(TASK)
+        .where(
+            t.id == task_id,
+            t.attempt == attempt,
+            t.status == TaskStatus.WORKING,
+            t.lease_worker.is_(None),
+            running(t.owner, max_running) >= max_running,
+        )
+        .values(
+            attempt=t.attempt + 1,
+            announced_at=None,
+            backlog_rank=rank_in_backlog(),
+            status_message=f"Waiting until another task of this owner ends: he may run {limit} at a time",
+            **CHANGED,
+        )
+        .returning(t.owner, t.queue)
     )
 
 
@@ -118,7 +154,7 @@ def park_if_asking(task_id: str, attempt: int, worker: str) -> Update:
         update(TASK)
         .where(_held(task_id, attempt, worker), t.status == TaskStatus.INPUT_REQUIRED, NOT_CANCELLING)
         .values(attempt=t.attempt + 1, **UNLEASED)
-        .returning(t.attempt)
+        .returning(t.attempt, t.owner)
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Insert, Update, case, func, insert, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import Insert, Update, case, func, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.terms import (
@@ -10,6 +13,7 @@ from tasks_server.store.statements.terms import (
     IS_OPEN,
     IS_OUTSTANDING,
     NOT_CANCELLING,
+    NOT_EXPIRED,
     REDISPATCH_AFTER_MS,
     Selection,
     finished,
@@ -26,6 +30,21 @@ def insert_tasks() -> Insert:
 
 def created_at(task_id: str) -> Selection:
     return select(t.created_at).where(t.id == task_id)
+
+
+def insert_tasks_unless_known(*, is_sqlite: bool) -> Insert:
+    """Insert those whose (owner, idempotency key) is not there; waits for whoever inserts it at this moment."""
+    dialect = sqlite if is_sqlite else postgresql
+    return dialect.insert(TASK).on_conflict_do_nothing(
+        index_elements=[t.owner, t.idempotency_key], index_where=t.idempotency_key.is_not(None)
+    )
+
+
+def tasks_under_keys(keys: Sequence[tuple[str, str | None]]) -> Selection:
+    """The tasks with these (owner, idempotency key); is_kept is false for one whose time has passed."""
+    return select(TASK, NOT_EXPIRED.label("is_kept")).where(
+        t.idempotency_key.is_not(None), tuple_(t.owner, t.idempotency_key).in_(keys)
+    )
 
 
 def insert_questions() -> Insert:

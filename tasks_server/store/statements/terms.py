@@ -29,6 +29,9 @@ IN_TIME = and_(
 # Only the worker that holds it, or its rescuer, ends a task whose cancellation was asked for: nobody else may
 # let go of it, because nobody would take it up again.
 NOT_CANCELLING = t.cancel_requested_at.is_(None)
+# In its owner's dispatch window, and behind it. (Partial indexes are used for these very words only.)
+IS_ANNOUNCED = and_(t.announced_at.is_not(None), t.next_dispatch_at.is_not(None))
+IS_BACKLOG = t.backlog_rank.is_not(None)
 IS_OUTSTANDING = and_(q.response.is_(None), q.withdrawn_at.is_(None))
 
 # A waiting task that nobody claimed is announced again after this, doubled each time up to the cap.
@@ -40,6 +43,12 @@ MINIMUM_TTL_MS = 60_000
 DEAD_LETTER_MS = 7 * 24 * 60 * 60 * 1000
 
 CHANGED: dict[str, Any] = {"revision": t.revision + 1, "updated_at": now_ms()}
+NOT_WAITING: dict[str, Any] = {
+    "next_dispatch_at": None,
+    "announced_at": None,
+    "backlog_rank": None,
+    "paused_by": None,
+}
 UNLEASED: dict[str, Any] = {"lease_worker": None, "lease_until": None}
 
 
@@ -55,8 +64,7 @@ def finished(kind: OutcomeKind, outcome: str | None) -> dict[str, Any]:
         "outcome_kind": kind,
         "outcome": outcome,
         "finished_at": now_ms(),
-        "next_dispatch_at": None,
-        "paused_by": None,
+        **NOT_WAITING,
         "ttl_ms": now_ms() - t.created_at + t.retention_ms,
         "expires_at": now_ms() + t.retention_ms,
         **UNLEASED,

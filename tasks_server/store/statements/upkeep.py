@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Delete, Update, and_, case, delete, or_, select, update
+from sqlalchemy import ColumnElement, Delete, Update, and_, case, delete, func, or_, select, update
 
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.terms import (
     CHANGED,
     DEAD_LETTER_MS,
+    IS_ANNOUNCED,
     IS_OPEN,
     MINIMUM_TTL_MS,
     NOT_CANCELLING,
@@ -25,10 +26,10 @@ from tasks_server.task import Door, OutcomeKind, TaskStatus
 
 
 def tasks_to_dispatch(limit: int) -> Selection:
-    """Waiting tasks whose announcement is due."""
+    """Waiting tasks whose announcement is due, except those behind their owner's window."""
     return (
-        select(t.id, t.attempt, t.queue)
-        .where(t.next_dispatch_at <= now_ms())
+        select(t.id, t.attempt, t.queue, t.owner)
+        .where(t.next_dispatch_at <= now_ms(), t.backlog_rank.is_(None))
         .order_by(t.next_dispatch_at)
         .limit(limit)
     )
@@ -56,17 +57,25 @@ def mark_dispatched(ids: Iterable[str]) -> Update:
     )
     return (
         update(TASK)
-        .where(t.id.in_(list(ids)), t.next_dispatch_at.is_not(None))
-        .values(next_dispatch_at=now_ms() + pause, dispatch_count=t.dispatch_count + 1, paused_by=None)
+        .where(t.id.in_(list(ids)), t.next_dispatch_at.is_not(None), t.backlog_rank.is_(None))
+        .values(
+            next_dispatch_at=now_ms() + pause,
+            dispatch_count=t.dispatch_count + 1,
+            announced_at=func.coalesce(t.announced_at, now_ms()),
+            paused_by=None,
+        )
     )
 
 
-def dispatch_everything_waiting() -> Update:
-    """The queue has forgotten everything: every waiting task is due, unless it must not be started yet."""
+def redispatch_everything_announced() -> Update:
+    """The queue has forgotten what it was told: all of that is due, in order of age.
+
+    What waits behind a window, or for its next attempt, the queue did not know of.
+    """
     return (
         update(TASK)
-        .where(t.next_dispatch_at.is_not(None), t.paused_by.is_(None))
-        .values(next_dispatch_at=now_ms(), dispatch_count=0)
+        .where(IS_ANNOUNCED, t.paused_by.is_(None))
+        .values(next_dispatch_at=t.created_at, dispatch_count=0)
     )
 
 

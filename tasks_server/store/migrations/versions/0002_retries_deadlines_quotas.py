@@ -22,6 +22,8 @@ TASK_COLUMNS = (
     "deadline_at BIGINT",
     "announced_at BIGINT",
     "paused_by TEXT CONSTRAINT task_paused_waits CHECK (paused_by IS NULL OR next_dispatch_at IS NOT NULL)",
+    "backlog_rank BIGINT CONSTRAINT task_backlog_waits"
+    " CHECK (backlog_rank IS NULL OR (next_dispatch_at IS NOT NULL AND announced_at IS NULL))",
     "quarantined_at BIGINT CONSTRAINT task_quarantined_has_failed"
     " CHECK (quarantined_at IS NULL OR status = 'failed')",
     "replay_of TEXT",
@@ -38,6 +40,13 @@ TASK_INDEXES = {
     "task_start_by": ("start_by", "start_by IS NOT NULL AND started_at IS NULL AND finished_at IS NULL"),
     "task_quarantine": ("quarantined_at", "quarantined_at IS NOT NULL"),
 }
+
+WAITING_INDEXES = (
+    ("task_waiting", ["next_dispatch_at"], "next_dispatch_at IS NOT NULL AND backlog_rank IS NULL"),
+    ("task_window", ["owner", "queue"], "announced_at IS NOT NULL AND next_dispatch_at IS NOT NULL"),
+    ("task_backlog", ["owner", "queue", "backlog_rank"], "backlog_rank IS NOT NULL"),
+    ("task_running", ["owner"], "lease_worker IS NOT NULL"),
+)
 
 
 def upgrade() -> None:
@@ -87,6 +96,10 @@ def _create_indexes() -> None:
         sqlite_where=where,
         postgresql_where=where,
     )
+    op.drop_index("task_waiting", "task")
+    for name, columns, condition in WAITING_INDEXES:
+        where = sa.text(condition)
+        op.create_index(name, "task", columns, sqlite_where=where, postgresql_where=where)
     where = sa.text("idempotency_key IS NOT NULL")
     op.create_index(
         "task_idempotency",
@@ -114,8 +127,11 @@ def downgrade() -> None:
         op.execute("DROP TRIGGER task_event_guard ON task_event")
         op.execute("DROP FUNCTION task_event_guard")
     op.drop_index("input_request_deadline")
-    for name in ("task_behind_breaker", "task_idempotency", *TASK_INDEXES):
+    waiting = (name for name, _, _ in WAITING_INDEXES)
+    for name in ("task_behind_breaker", "task_idempotency", *TASK_INDEXES, *waiting):
         op.drop_index(name)
     for table, columns in COLUMNS.items():
         for column in reversed(columns):
             op.execute(f"ALTER TABLE {table} DROP COLUMN {column.split()[0]}")
+    where = sa.text("next_dispatch_at IS NOT NULL")
+    op.create_index("task_waiting", "task", ["next_dispatch_at"], sqlite_where=where, postgresql_where=where)
