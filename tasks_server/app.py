@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import anyio
 from starlette.applications import Starlette
@@ -18,15 +19,17 @@ from tasks_server.lifecycle.quotas import Quotas
 from tasks_server.lifecycle.requests import ClientRequests
 from tasks_server.protocol.parts import Parts
 from tasks_server.queue import TaskQueue
+from tasks_server.readiness import readiness
 from tasks_server.redis_client import UNAVAILABLE, connect, connect_blocking
 from tasks_server.seal import Seal
 from tasks_server.service import TaskService
 from tasks_server.settings import Settings
-from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
+from tasks_server.store.database import Database
 from tasks_server.store.migrate import check_migrated
 from tasks_server.store.reading import TaskReader
 from tasks_server.store.roster import Roster
 from tasks_server.transport.http import create_http_app
+from tasks_server.waiting import Waiting
 from tasks_server.watch import Watchers
 
 
@@ -54,17 +57,11 @@ def build_app(settings: Settings) -> Starlette:
     parts = Parts(
         service=TaskService(reader, requests, watchers),
         catalog=catalog,
+        waiting=Waiting(catalog, bus),
         bus=bus,
         seal=seal,
         artifacts=ArtifactStore(database, file_store(settings)),
     )
-
-    async def readiness() -> Mapping[str, bool]:
-        return {
-            "database": await _answers(database),
-            "redis": bus.connected.is_set(),
-            "workers": catalog.current().has_live_workers,
-        }
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -84,11 +81,5 @@ def build_app(settings: Settings) -> Starlette:
                 await redis.aclose()
             await database.close()
 
-    return create_http_app(parts, settings, readiness, lifespan)
-
-
-async def _answers(database: Database) -> bool:
-    with suppress(*DATABASE_UNAVAILABLE), anyio.move_on_after(2.0):
-        await check_migrated(database)
-        return True
-    return False
+    look = partial(readiness, database, bus, catalog, defects)
+    return create_http_app(parts, settings, look, lifespan)

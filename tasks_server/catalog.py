@@ -20,6 +20,7 @@ from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage
 from tasks_server.store.roster import Presence, Roster
 from tasks_server.uri_template import matches
+from tasks_server.workforce import Workforce
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +86,6 @@ class Offers:
         offer = self.resource(uri)
         return offer is not None and self.is_served(offer.queue)
 
-    @property
-    def has_live_workers(self) -> bool:
-        return bool(self._live_queues)
-
     def check_arguments(self, tool_name: str, arguments: Mapping[str, Any]) -> list[str]:
         """What is wrong with the arguments, in sentences that name the field; nothing if they are valid."""
         return misfits(self._validator(tool_name), arguments, at_most=MAX_REASONS)
@@ -129,10 +126,15 @@ class Catalog:
         self._read_from: tuple[tuple[str, ...], frozenset[str]] | None = None
         self._offers_read = self._offers
         self._looked_at = -math.inf
+        self._workforce = Workforce()
         self._followers: set[asyncio.Queue[frozenset[OfferKind]]] = set()
 
     def current(self) -> Offers:
         return self._offers
+
+    def workforce(self) -> Workforce:
+        """The live workers, as of the last reading."""
+        return self._workforce
 
     async def including(self, wanted: Callable[[Offers], object]) -> Offers:
         """The current offers, read anew if they lack what is wanted: its worker may be faster than its signal.
@@ -183,12 +185,9 @@ class Catalog:
         # Where two workers offer the same name, a living one wins over a gone one, and a newer over an older.
         ordered = sorted(present, key=self._is_live)
         digests = tuple(worker.manifest_digest for worker in ordered if worker.manifest_digest in manifests)
-        live = frozenset(
-            queue
-            for worker in present
-            if self._is_live(worker) and worker.manifest_digest in manifests
-            for queue in manifests[worker.manifest_digest].queues
-        )
+        living = filter(self._is_live, present)
+        self._workforce = Workforce.of(living, manifests, self._live_within_ms)
+        live = self._workforce.served
         if self._read_from != (digests, live):
             self._offers_read = Offers([manifests[digest] for digest in digests], live)
             self._read_from = (digests, live)

@@ -9,6 +9,7 @@ from tasks_server.bus import Bus
 from tasks_server.catalog import Catalog
 from tasks_server.seal import Seal
 from tasks_server.service import TaskService
+from tasks_server.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Parts:
 
     service: TaskService
     catalog: Catalog
+    waiting: Waiting
     bus: Bus
     seal: Seal
     artifacts: ArtifactStore

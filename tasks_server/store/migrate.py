@@ -20,7 +20,7 @@ async def migrate(database_url: str) -> None:
         async with database.transaction() as connection:
             if not database.is_sqlite:
                 await connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
-            if await connection.run_sync(_current) != NEWEST:
+            if await connection.run_sync(current_migration) != NEWEST:
                 # Alembic takes half as long to load as everything else together.
                 from tasks_server.store.upgrade import upgrade
 
@@ -32,7 +32,7 @@ async def migrate(database_url: str) -> None:
 async def check_migrated(database: Database) -> None:
     """Raises ConfigurationError unless the database has exactly the shape this version needs."""
     async with database.reading() as connection:
-        found = await connection.run_sync(_current)
+        found = await connection.run_sync(current_migration)
     if found == NEWEST:
         return
     if found is None:
@@ -43,7 +43,8 @@ async def check_migrated(database: Database) -> None:
     )
 
 
-def _current(connection: Connection) -> str | None:
+def current_migration(connection: Connection) -> str | None:
+    """The migration that the database is at; None for an empty one."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

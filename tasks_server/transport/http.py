@@ -34,6 +34,7 @@ from tasks_server.protocol.parts import Parts
 from tasks_server.protocol.router import Accepted, Final, Router, Streamed
 from tasks_server.protocol.v2026_07_28.dialect import DIALECT
 from tasks_server.protocol.v2026_07_28.results import SERVER_INFO
+from tasks_server.readiness import Readiness
 from tasks_server.settings import Settings
 from tasks_server.transport.downloads import ArtifactDownload
 from tasks_server.transport.guards import (
@@ -68,7 +69,7 @@ STATUS_OF_ERROR: Mapping[int | None, int] = {
 }
 """Where the specification names no status the answer is 200: the exchange itself has worked."""
 
-Readiness = Callable[[], Awaitable[Mapping[str, bool]]]
+Look = Callable[[], Awaitable[Readiness]]
 
 
 class McpEndpoint:
@@ -116,12 +117,11 @@ class McpEndpoint:
 
 
 def create_http_app(
-    parts: Parts, settings: Settings, readiness: Readiness, lifespan: Lifespan[Starlette] | None = None
+    parts: Parts, settings: Settings, look: Look, lifespan: Lifespan[Starlette] | None = None
 ) -> Starlette:
     """Everything this server answers over HTTP.
 
-    readiness says what can be reached, by name; "database" decides whether the process is ready, the others
-    are only told. `app.state.mcp` is the McpEndpoint.
+    look says what can be reached. `app.state.mcp` is the McpEndpoint.
     """
     endpoint = McpEndpoint(Router(parts, [DIALECT]), settings.max_request_bytes)
     guards = [Middleware(OriginGuard, settings=settings), Middleware(CrossOrigin, settings=settings)]
@@ -134,9 +134,8 @@ def create_http_app(
         return _plain_json({"status": "ok"})
 
     async def ready(request: Request) -> Response:
-        found = await readiness()
-        is_ready = found.get("database", False)
-        return _plain_json({"ready": is_ready, **found}, 200 if is_ready else 503)
+        found = await look()
+        return _plain_json(found.as_object(), 200 if found.is_ready else 503)
 
     app = Starlette(
         routes=[

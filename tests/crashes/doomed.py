@@ -56,6 +56,30 @@ async def vigil(ctx: TaskContext, diary: str, gate: str) -> str:
     return "done"
 
 
+async def sentry(ctx: TaskContext, diary: str, gate: str) -> str:
+    """Reports while it waits for a file, and says so when it is stopped."""
+    write(diary, "start")
+    try:
+        while not Path(gate).exists():
+            await asyncio.sleep(0.01)
+            await ctx.progress(1, 2, f"attempt {ctx.attempt}")
+    except asyncio.CancelledError:
+        write(diary, "stopped")
+        raise
+    write(diary, "end")
+    return "done"
+
+
+async def blockade(ctx: TaskContext, diary: str, gate: str) -> str:
+    """Asynchronous in name only: its wait for a file blocks the event loop."""
+    write(diary, "start")
+    while not Path(gate).exists():
+        time.sleep(0.01)  # noqa: ASYNC251 - the fault
+    await asyncio.sleep(0)
+    write(diary, "end")
+    return "done"
+
+
 def toil(diary: str, gate: str) -> str:
     """For a process of its own: says which, then waits for a file."""
     write(diary, f"process {os.getpid()}")

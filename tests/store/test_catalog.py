@@ -99,12 +99,12 @@ async def test_one_that_lives_wins_over_a_newer_that_is_gone(record: Record, cat
 async def test_a_tool_stays_callable_while_its_worker_is_absent(record: Record, catalog: Catalog):
     await enter(record, "a", offering("convert", queue="gpu"))
     await catalog.load()
-    assert catalog.current().has_live_workers
+    assert catalog.workforce().live
     await silence(record, "a", LIVE_WITHIN_MS + 1)
     await catalog.load()
     assert names(catalog.current()) == ["convert"]
     assert not catalog.current().is_served("gpu")
-    assert not catalog.current().has_live_workers
+    assert not catalog.workforce().live
     await silence(record, "a", ABSENCE_MS)
     await catalog.load()
     assert names(catalog.current()) == []

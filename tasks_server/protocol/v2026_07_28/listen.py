@@ -114,7 +114,10 @@ class _Listening:
     async def _forward_tasks(self, watch: Watch) -> None:
         async for event in watch:
             if isinstance(event, Task):
-                shown = {**detailed_task(event), "_meta": progress_meta(event)}
+                shown = {
+                    **detailed_task(self.call.parts.waiting.explained(event)),
+                    "_meta": progress_meta(event),
+                }
                 await self._notify("notifications/tasks", shown)
 
     async def _notify(self, method: str, params: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from tasks_server.protocol.v2026_07_28.results import complete
 
 async def get_task(call: Call) -> Result:
     task = await call.parts.service.get(call.caller.owner, _task_id(call))
-    result = complete(**detailed_task(task))
+    result = complete(**detailed_task(call.parts.waiting.explained(task)))
     if meta := progress_meta(task):
         result["_meta"] = {**result["_meta"], **meta}
     return result

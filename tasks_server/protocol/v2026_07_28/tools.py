@@ -17,6 +17,7 @@ from tasks_server.protocol.v2026_07_28.projection import task_fields
 from tasks_server.protocol.v2026_07_28.request_state import open_state
 from tasks_server.protocol.v2026_07_28.results import created, tool_error
 from tasks_server.task import Door, Method, NewTask
+from tasks_server.waiting import nobody
 
 
 async def list_tools(call: Call) -> Result:
@@ -47,29 +48,16 @@ async def call_tool(call: Call) -> Result | Stream:
     answers = settle_questions(call, tool, arguments, state)
     if not isinstance(answers, tuple):
         return answers
-    served = offers.is_served(tool.queue)
     if call.caller.declares_tasks and tool.task_support != "forbidden":
-        return await _hand_out(call, tool, arguments, answers, served)
-    if not served:
-        return tool_error(_nobody(tool))
+        task = await call.parts.service.submit(_new_task(call, tool, arguments, answers, Door.HANDLE))
+        return created(task_fields(call.parts.waiting.explained(task)))
+    if not offers.is_served(tool.queue):
+        return tool_error(nobody(tool.name))
     return attached.start(call, _new_task(call, tool, arguments, answers, Door.ATTACHED))
 
 
-async def _hand_out(
-    call: Call, tool: ToolOffer, arguments: dict[str, Any], answers: Answers, served: bool
-) -> Result:
-    waiting_for = None if served else _nobody(tool)
-    new = _new_task(call, tool, arguments, answers, Door.HANDLE, waiting_for)
-    return created(task_fields(await call.parts.service.submit(new)))
-
-
 def _new_task(
-    call: Call,
-    tool: ToolOffer,
-    arguments: dict[str, Any],
-    answers: Answers,
-    door: Door,
-    status_message: str | None = None,
+    call: Call, tool: ToolOffer, arguments: dict[str, Any], answers: Answers, door: Door
 ) -> NewTask:
     return NewTask(
         owner=call.caller.owner,
@@ -87,13 +75,8 @@ def _new_task(
         priority=tool.priority,
         start_within_ms=tool.start_within_ms,
         deadline_ms=tool.deadline_ms,
-        status_message=status_message,
         answers=answers,
     )
-
-
-def _nobody(tool: ToolOffer) -> str:
-    return f"No worker that runs {tool.name} is connected at the moment."
 
 
 def _named(call: Call) -> str:

@@ -1,0 +1,196 @@
+"""What a server says about itself, and why a task waits: as the record, the bus and the workers really are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks_server.catalog import Catalog
+from tasks_server.defects import Defects
+from tasks_server.manifest import Manifest, ToolOffer
+from tasks_server.readiness import Readiness, readiness
+from tasks_server.store.condition import Condition, condition_of
+from tasks_server.store.database import Database
+from tasks_server.waiting import REDIS_GONE, Waiting
+from tests.store.record import Record, claim, opened
+from tests.support.servers import ValkeyServer
+from tests.support.waiting import wait_until
+
+LEASE_MS = 15_000
+
+
+@pytest.fixture
+async def catalog(record: Record) -> Catalog:
+    await record.start()
+    return catalog_of(record)
+
+
+def catalog_of(record: Record) -> Catalog:
+    return Catalog(record.roster, record.bus, live_within_ms=LEASE_MS, absence_ms=3_600_000)
+
+
+async def enter(record: Record, worker_id: str = "w") -> None:
+    tool = ToolOffer(name="convert", description="x", input_schema={"type": "object"}, queue="default")
+    manifest = Manifest(tools=(tool,))
+    await record.roster.enter(worker_id, host="here", pid=1, concurrency=1, manifest=manifest)
+
+
+async def age(record: Record, worker_id: str, column: str, by_ms: int) -> None:
+    await record.sql(f"UPDATE worker SET {column} = {column} - :by WHERE id = :id", by=by_ms, id=worker_id)
+
+
+async def look(record: Record, catalog: Catalog, defects: Defects | None = None) -> Readiness:
+    await catalog.load()
+    return await readiness(record.database, record.bus, catalog, defects or Defects())
+
+
+async def test_all_is_well(record: Record, catalog: Catalog):
+    await enter(record)
+    assert (await look(record, catalog)).as_object() == {
+        "ready": True,
+        "database": True,
+        "redis": True,
+        "workers": True,
+        "states": {"database": "ok", "redis": "ok", "workers": "ok", "maintenance": "ok"},
+        "problems": [],
+    }
+
+
+async def test_no_worker_and_one_that_takes_nothing_are_told_apart(record: Record, catalog: Catalog):
+    waiting = Waiting(catalog, record.bus)
+    task = await record.create()
+    found = await look(record, catalog)
+    assert (found.is_ready, found.states["workers"], len(found.problems)) == (True, "none", 1)
+    assert waiting.why(task) == "No worker that runs convert is connected at the moment."
+
+    await enter(record)
+    await record.roster.renew("w", picked_ago_ms=100)
+    assert (await look(record, catalog)).states["workers"] == "ok"
+    assert waiting.why(task) is None
+
+    await record.roster.renew("w", picked_ago_ms=LEASE_MS + 1)
+    found = await look(record, catalog)
+    assert (found.is_ready, found.states["workers"]) == (True, "not_claiming")
+    assert found.as_object()["workers"] is False
+    assert waiting.why(task) == "The workers that run convert are connected, but take no work at the moment."
+
+    await enter(record, "another")
+    assert (await look(record, catalog)).states["workers"] == "ok", "one that works is enough"
+
+
+async def test_a_worker_that_is_silent_is_not_taken_for_idle(record: Record, catalog: Catalog):
+    await enter(record)
+    await record.roster.renew("w", picked_ago_ms=0)
+    for column in ("renewed_at", "picked_at"):
+        await age(record, "w", column, LEASE_MS - 1_000)
+    assert (await look(record, catalog)).states["workers"] == "ok"
+    await age(record, "w", "renewed_at", 5_000)
+    assert (await look(record, catalog)).states["workers"] == "none"
+
+
+async def test_defects_of_this_server_and_of_workers_show(record: Record, catalog: Catalog):
+    await enter(record)
+    await record.roster.renew("w", picked_ago_ms=0, trouble="maintenance (expire): no such column")
+    defects = Defects()
+    defects.met("the catalog", ValueError("odd"))
+    found = await look(record, catalog, defects)
+    assert (found.is_ready, found.states["maintenance"]) == (True, "failing")
+    assert found.problems == [
+        "the catalog: ValueError: odd",
+        "Worker w: maintenance (expire): no such column",
+    ]
+    await record.roster.renew("w", picked_ago_ms=0)
+    assert (await look(record, catalog)).problems == []
+
+
+async def test_a_redis_that_is_gone_is_said_to_whoever_waits(
+    database_url: str, valkey: ValkeyServer, tmp_path: Path
+):
+    async with opened(database_url, valkey.url, tmp_path / "artifacts") as record:
+        await record.start()
+        catalog = catalog_of(record)
+        await enter(record)
+        valkey.kill()
+        await wait_until(lambda: not record.bus.connected.is_set(), describing="the loss is noticed")
+        found = await look(record, catalog)
+        assert (found.is_ready, found.states["redis"], found.as_object()["redis"]) == (True, "gone", False)
+        task = await record.create()
+        assert Waiting(catalog, record.bus).why(task) == REDIS_GONE
+
+
+async def test_only_what_waits_is_explained_and_the_record_stays_as_it_is(record: Record, catalog: Catalog):
+    waiting = Waiting(catalog, record.bus)
+    task = await record.create(status_message="The worker was lost; waiting for another one")
+    shown = waiting.explained(task)
+    assert shown.status_message == (
+        "The worker was lost; waiting for another one. No worker that runs convert is connected at the moment."
+    )
+    assert (shown.updated_at, shown.revision) == (task.updated_at, task.revision)
+    assert await record.task(task.id) == task
+    held = await claim(record.worker(), task)
+    assert waiting.explained(held) == held
+    done = await record.finished()
+    assert waiting.explained(done) == done
+
+
+# --- the database --------------------------------------------------------------------------------------------
+
+
+async def test_an_empty_database_is_no_database(empty_database_url: str):
+    database = Database(empty_database_url)
+    condition, problem = await condition_of(database)
+    await database.close()
+    assert condition is Condition.EMPTY
+    assert "tasks-server migrate" in problem
+
+
+@pytest.mark.parametrize(
+    ("migration", "condition", "serves"), [("0001", Condition.BEHIND, False), ("9999", Condition.AHEAD, True)]
+)
+async def test_a_database_of_another_version(
+    empty_database_url: str, migration: str, condition: Condition, serves: bool
+):
+    """Ahead is what every server is in the middle of a rolling upgrade: it goes on serving."""
+    database = Database(empty_database_url)
+    for statement in (
+        "CREATE TABLE alembic_version (version_num TEXT)",
+        f"INSERT INTO alembic_version VALUES ('{migration}')",
+    ):
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql(statement)
+    found, problem = await condition_of(database)
+    await database.close()
+    assert (found, found.can_serve) == (condition, serves)
+    assert migration in problem
+
+
+async def test_a_postgresql_that_only_reads(postgresql_url: str):
+    database = Database(postgresql_url)
+    async with database.transaction() as connection:
+        await connection.exec_driver_sql("SET default_transaction_read_only = on")
+    found, problem = await condition_of(database)
+    await database.close()
+    assert (found, found.can_serve) == (Condition.READ_ONLY, False)
+    assert "not written" in problem
+
+
+async def test_a_database_that_does_not_answer(tmp_path: Path):
+    database = Database(f"postgresql+asyncpg://nobody@/nothing?host={tmp_path}")
+    found, problem = await condition_of(database)
+    await database.close()
+    assert found is Condition.UNREACHABLE
+    assert problem.startswith("The database is not reachable: ")
+
+
+async def test_a_sqlite_file_that_cannot_be_written(sqlite_url: str, monkeypatch: pytest.MonkeyPatch):
+    """Whoever runs the tests may write everywhere, so the system's answer is replaced."""
+
+    def denied(path: Path, mode: int) -> bool:
+        return False
+
+    monkeypatch.setattr("os.access", denied)
+    database = Database(sqlite_url)
+    found, _ = await condition_of(database)
+    await database.close()
+    assert found is Condition.READ_ONLY
