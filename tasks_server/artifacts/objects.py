@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import from_url
@@ -27,6 +28,8 @@ PART_BYTES = 5 * 1024 * 1024
 PARTS_IN_FLIGHT = 4  # so that a file never takes more memory than these
 WALK_BATCH = 1000
 REQUESTS_IN_FLIGHT = 16
+ABORT_SECONDS = 2.0
+REQUEST_TIMEOUT = timedelta(seconds=30)
 
 # Long enough for a store that restarts, short enough for a tool that waits for it.
 RETRIES: RetryConfig = {
@@ -56,7 +59,7 @@ class ObjectStore:
         try:
             yield write
         except BaseException as error:
-            with suppress(BaseError, OSError):
+            with suppress(BaseError, OSError), anyio.move_on_after(ABORT_SECONDS, shield=True):
                 await upload.__aexit__(type(error), error, error.__traceback__)  # gives its parts up
             raise
         with _explained():
@@ -123,7 +126,7 @@ async def _all(calls: Generator[Awaitable[Any]]) -> None:
 
 def _opened(url: str) -> Bucket:
     # Whoever names an endpoint without TLS means it.
-    options: Any = {"allow_http": True, "connect_timeout": timedelta(seconds=5)}
+    options: Any = {"allow_http": True, "connect_timeout": timedelta(seconds=5), "timeout": REQUEST_TIMEOUT}
     try:
         return from_url(url, client_options=options, retry_config=RETRIES)
     except BaseError as error:
