@@ -33,7 +33,7 @@ class Opened:
 
 
 class FileStore(Protocol):
-    """Files under a location: `{task id}/{a name of its own}`. No file is ever changed.
+    """Files under a location: `{task id}/{a name of its own}`; others have no slash. No file is ever changed.
 
     Everything but `remove` and `remove_tasks` raises ArtifactStoreFailed when the store does not do its part.
     """
@@ -55,5 +55,5 @@ class FileStore(Protocol):
         ...
 
     def walk(self) -> AsyncIterator[Sequence[StoredFile]]:
-        """Every file, some at a time, read on only when the next ones are asked for."""
+        """Every file of a task, some at a time, read on only when the next ones are asked for."""
         ...

@@ -109,6 +109,7 @@ class ObjectStore:
                 yield [
                     StoredFile(entry["path"], (now - entry["last_modified"]).total_seconds())
                     for entry in batch
+                    if "/" in entry["path"]
                 ]
 
 

@@ -6,14 +6,18 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from uuid import uuid4
 
 from tasks_server.artifacts.files import FileStore, StoredFile
-from tasks_server.errors import ArtifactStoreFailed
+from tasks_server.errors import ArtifactStoreFailed, FileMissing
 from tasks_server.store.database import Database
 from tasks_server.store.statements import artifacts as artifacts_sql
 
 log = logging.getLogger(__name__)
 
+MARK = ".database"
+MARK_BYTES = 32
 SAFE_AGE_SECONDS = 24 * 60 * 60
 REST_SECONDS = 6 * 60 * 60
 _OURS = re.compile(r"[\w-]+/[0-9a-f]{32}", re.ASCII)
@@ -45,11 +49,40 @@ class Orphans:
         if self._round is None:
             if time.monotonic() < self._next_round_at:
                 return ()
+            await self._check_owner()
             self._round = self._files.walk()
         files = await anext(self._round, None)
         if files is None:
             self._rest()
         return files or ()
+
+    async def _check_owner(self) -> None:
+        """The first database that looks leaves its name; another one would take everything here for orphans."""
+        ours = await self._identity()
+        mark = await self._mark()
+        if mark is None:
+            with suppress(ArtifactStoreFailed):  # somebody else was faster
+                async with self._files.writing(MARK) as write:
+                    await write(ours)
+            mark = await self._mark()
+        if mark != ours:
+            raise ArtifactStoreFailed(
+                f"The store belongs to another database: its file {MARK} says so. Give every database a directory, "
+                "or a prefix of the bucket, of its own; delete that file if it is the other database that is gone."
+            )
+
+    async def _identity(self) -> bytes:
+        name = artifacts_sql.insert_identity(uuid4().hex, is_sqlite=self._database.is_sqlite)
+        async with self._database.writing() as connection:
+            await connection.execute(name)
+            return str((await connection.execute(artifacts_sql.identity())).scalar_one()).encode()
+
+    async def _mark(self) -> bytes | None:
+        try:
+            async with self._files.reading(MARK, 0, MARK_BYTES) as opened:
+                return b"".join([chunk async for chunk in opened.chunks])
+        except FileMissing:
+            return None
 
     def _rest(self) -> None:
         self._round = None

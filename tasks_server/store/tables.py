@@ -303,6 +303,16 @@ class BreakerRow(SQLModel, table=True):
     last_error: str | None = Field(sa_column=_optional_text())
 
 
+class IdentityRow(SQLModel, table=True):
+    """Who this record is, in its only row: an artifact store belongs to the database whose name it carries."""
+
+    __tablename__ = "identity"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
+    __table_args__ = (CheckConstraint("one = 1", name="identity_is_one"),)
+
+    one: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    name: str = Field(sa_column=_text())
+
+
 # The Core tables behind the models: statements use these, no ORM object ever travels.
 _TABLES = SQLModel.metadata.tables
 TASK = _TABLES["task"]
@@ -313,3 +323,4 @@ ARTIFACT = _TABLES["artifact"]
 MANIFEST = _TABLES["manifest"]
 WORKER = _TABLES["worker"]
 BREAKER = _TABLES["breaker"]
+IDENTITY = _TABLES["identity"]

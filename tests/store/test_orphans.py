@@ -180,6 +180,21 @@ async def test_orphans_in_a_bucket_are_collected(record: Record, s3: object, mon
     assert lost.location != kept.location
 
 
+async def test_the_store_of_another_database_is_left_alone(
+    record: Record, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    store = DirectoryStore(record.directory)
+    assert await Orphans(record.database, store).collect() == 0
+    assert await Orphans(record.database, store).collect() == 0
+    await deposited(record, "f" * 32)
+    await record.sql("UPDATE identity SET name = 'somebody else'")
+    assert await Orphans(record.database, store).collect() == 0
+    assert "belongs to another database" in caplog.text
+    assert len(files_of(record)) == 1
+    (record.directory / ".database").unlink()
+    assert await Orphans(record.database, store).collect() == 1
+
+
 class BrokenStore(DirectoryStore):
     def walk(self) -> AsyncGenerator[Sequence[StoredFile]]:
         raise ArtifactStoreFailed("The artifact store does not answer as it should.")

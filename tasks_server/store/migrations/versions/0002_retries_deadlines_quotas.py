@@ -64,6 +64,12 @@ def upgrade() -> None:
         sa.Column("probe_task", sa.Text),
         sa.Column("last_error", sa.Text),
     )
+    op.create_table(
+        "identity",
+        sa.Column("one", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.CheckConstraint("one = 1", name="identity_is_one"),
+    )
     if op.get_bind().dialect.name == "sqlite":
         op.execute(
             "CREATE TRIGGER task_event_is_final BEFORE UPDATE ON task_event"
@@ -120,6 +126,7 @@ def _create_indexes() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("identity")
     op.drop_table("breaker")
     if op.get_bind().dialect.name == "sqlite":
         op.execute("DROP TRIGGER task_event_is_final")
