@@ -61,6 +61,9 @@ def build_app(settings: Settings) -> Starlette:
         bus=bus,
         seal=seal,
         artifacts=ArtifactStore(database, file_store(settings)),
+        max_retention_ms=(
+            None if settings.max_retention_seconds is None else int(settings.max_retention_seconds * 1000)
+        ),
     )
 
     @asynccontextmanager

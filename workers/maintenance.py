@@ -12,6 +12,7 @@ import anyio
 from tasks_server.artifacts import ArtifactStore
 from tasks_server.defects import Defects, keep_running
 from tasks_server.lifecycle.deadlines import Deadlines
+from tasks_server.lifecycle.expiry import Expiry
 from tasks_server.lifecycle.upkeep import Upkeep
 from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.redis_client import UNAVAILABLE
@@ -46,13 +47,14 @@ class Maintenance:
         upkeep: Upkeep,
         deadlines: Deadlines,
         window: DispatchWindow,
+        expiry: Expiry,
         roster: Roster,
         artifacts: ArtifactStore,
         defects: Defects,
         *,
         absence_ms: int,
     ) -> None:
-        self._upkeep = upkeep
+        self._expiry = expiry
         self._roster = roster
         self._artifacts = artifacts
         self._defects = defects
@@ -63,7 +65,7 @@ class Maintenance:
             Chore("rescue", RESCUE_SECONDS, upkeep.rescue),
             Chore("end overdue tasks", DEADLINE_SECONDS, deadlines.end_overdue_tasks),
             Chore("close overdue questions", DEADLINE_SECONDS, deadlines.close_overdue_questions),
-            Chore("extend", EXPIRE_SECONDS, upkeep.extend),
+            Chore("extend", EXPIRE_SECONDS, expiry.extend),
             Chore("expire", EXPIRE_SECONDS, self.expire),
             Chore("forget", FORGET_SECONDS, self.forget),
             Chore("collect", COLLECT_SECONDS, artifacts.orphans.collect),
@@ -71,7 +73,7 @@ class Maintenance:
 
     async def expire(self) -> int:
         """Rows first: a file without a row is rubbish, a row without its file would be a lie."""
-        expired = await self._upkeep.expire()
+        expired = await self._expiry.expire()
         await self._artifacts.remove(expired)
         return len(expired)
 

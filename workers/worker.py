@@ -21,6 +21,7 @@ from tasks_server.defects import Defects, keep_running
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims
 from tasks_server.lifecycle.deadlines import Deadlines
+from tasks_server.lifecycle.expiry import Expiry
 from tasks_server.lifecycle.failures import Failures
 from tasks_server.lifecycle.quotas import Quotas
 from tasks_server.lifecycle.upkeep import Upkeep
@@ -145,6 +146,7 @@ class Worker:
             Upkeep(database, queue, announcer),
             Deadlines(database, announcer),
             self._window,
+            Expiry(database, announcer),
             self._roster,
             artifacts,
             self._defects,

@@ -12,7 +12,7 @@ from tasks_server.elicitation import no_answer
 from tasks_server.encoding import decode_json, encode_text
 from tasks_server.errors import StaleTransition
 from tasks_server.lifecycle.announce import Announcer
-from tasks_server.lifecycle.events import EventKind, event
+from tasks_server.lifecycle.events import EventKind, event, kept
 from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
@@ -149,20 +149,20 @@ class Claims:
         if message is not None:
             values["status_message"] = message
         async with self._database.transaction() as connection:
-            await self._guarded(
-                connection, held, claims_sql.report_if_held(*self._fence(held), values), "reported"
-            )
-            now: int = (await connection.execute(terms_sql.clock())).scalar_one()
-            await _log(connection, held.task_id, now, EventKind.PROGRESS, values)
+            change = claims_sql.report_if_held(*self._fence(held), values)
+            row = await self._guarded(connection, held, change, "reported")
+            progressed = event(held.task_id, row.updated_at, EventKind.PROGRESS, values)
+            await _insert(connection, kept([progressed], row.log_rows))
         await self._announcer.changed(held.task_id)
 
     async def note(self, held: Held, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Append log lines to the event log."""
+        """Append log lines to the event log, as far as there is room for them."""
         async with self._database.transaction() as connection:
-            await self._guarded(connection, held, claims_sql.lock_if_held(*self._fence(held)), "logged")
+            change = claims_sql.count_lines_if_held(*self._fence(held), len(lines))
+            row = await self._guarded(connection, held, change, "logged")
             now: int = (await connection.execute(terms_sql.clock())).scalar_one()
-            rows = [event(held.task_id, now, EventKind.LOG, line) for line in lines]
-            await connection.execute(requests_sql.insert_events(), rows)
+            logged = [event(held.task_id, now, EventKind.LOG, line) for line in lines]
+            await _insert(connection, kept(logged, row.log_rows))
 
     async def ask(self, held: Held, questions: Sequence[Question]) -> Sequence[Asked]:
         """Put questions, all at once, except those that have been put before: their keys and answers come back.
@@ -345,4 +345,9 @@ def _deadline(question: Question, now: int) -> dict[str, Any]:
 async def _log(
     connection: AsyncConnection, task_id: str, at: int, kind: EventKind, body: Mapping[str, Any]
 ) -> None:
-    await connection.execute(requests_sql.insert_events(), [event(task_id, at, kind, body)])
+    await _insert(connection, [event(task_id, at, kind, body)])
+
+
+async def _insert(connection: AsyncConnection, events: Sequence[dict[str, Any]]) -> None:
+    if events:
+        await connection.execute(requests_sql.insert_events(), events)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -26,6 +26,23 @@ class EventKind(StrEnum):
     LOST = "lost"
     FAILED = "failed"
     DROPPED = "dropped"
+
+
+MOST_LOG_ROWS = 10_000
+"""How many rows of progress and log lines are kept of one task; everything else that happens is always kept."""
+
+
+def kept(rows: Sequence[dict[str, Any]], counted: int) -> Sequence[dict[str, Any]]:
+    """Of progress and log rows about to be inserted, those there is room for. counted: all so far, these included.
+
+    Where the room ends, a row says so.
+    """
+    before = counted - len(rows)
+    if counted <= MOST_LOG_ROWS or before > MOST_LOG_ROWS:
+        return rows if counted <= MOST_LOG_ROWS else ()
+    newest = rows[-1]
+    end = event(newest["task_id"], newest["at"], EventKind.DROPPED, {"kept": MOST_LOG_ROWS})
+    return (*rows[: MOST_LOG_ROWS - before], end)
 
 
 def event(task_id: str, at: int, kind: EventKind, body: Mapping[str, Any]) -> dict[str, Any]:

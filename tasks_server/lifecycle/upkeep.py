@@ -1,4 +1,4 @@
-"""The status changes that time causes: announce what waits, rescue what its worker lost, expire what has ended.
+"""The status changes that time causes: announce what waits, rescue what its worker lost.
 
 Any number of processes may do this at once: each change is guarded by what it saw, so it happens once.
 """
@@ -6,7 +6,6 @@ Any number of processes may do this at once: each change is guarded by what it s
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 from sqlalchemy import Update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 
 DISPATCH_BATCH = 500
 RESCUE_BATCH = 100
-EXPIRY_BATCH = 200
 
 
 class Upkeep:
@@ -82,25 +80,6 @@ class Upkeep:
             fate = "is quarantined; see `tasks-server dead-letters`"
         log.warning("task %s: worker %s was lost; the task %s", task.id, task.lease_worker, fate)
         return rescued
-
-    async def extend(self) -> int:
-        """Prolong the time of unfinished tasks before it runs out; end attached calls that were abandoned."""
-        async with self._database.transaction() as connection:
-            abandoned = (await connection.execute(upkeep_sql.cancel_abandoned())).all()
-            extended = (await connection.execute(upkeep_sql.extend_unfinished())).all()
-        changed = [row.id for row in (*abandoned, *extended)]
-        if changed:
-            await self._announcer.changed(*changed)
-        return len(changed)
-
-    async def expire(self) -> Sequence[str]:
-        """Delete finished tasks whose time has passed, with everything that hangs on them; their ids."""
-        async with self._database.transaction() as connection:
-            due = (await connection.execute(upkeep_sql.finished_tasks_past_expiry(EXPIRY_BATCH))).all()
-            ids: Sequence[str] = [row.id for row in due]
-            if ids:
-                await connection.execute(upkeep_sql.delete_finished(ids))
-        return ids
 
 
 async def _rescue(connection: AsyncConnection, task: Task) -> Update:

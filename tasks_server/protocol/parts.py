@@ -14,7 +14,7 @@ from tasks_server.waiting import Waiting
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything a handler may use."""
+    """Everything a handler may use. max_retention_ms: the longest that the operator lets finished tasks be kept."""
 
     service: TaskService
     catalog: Catalog
@@ -22,3 +22,4 @@ class Parts:
     bus: Bus
     seal: Seal
     artifacts: ArtifactStore
+    max_retention_ms: int | None = None

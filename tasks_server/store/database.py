@@ -48,6 +48,23 @@ def _now_postgresql(element: Any, compiler: Any, **_: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 
+class began_ms(FunctionElement[int]):  # noqa: N801
+    """The same clock when the statement began: an index cannot be searched by a clock that goes on."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(began_ms, "sqlite")
+def _began_sqlite(element: Any, compiler: Any, **_: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)"
+
+
+@compiles(began_ms, "postgresql")
+def _began_postgresql(element: Any, compiler: Any, **_: Any) -> str:
+    return "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)"
+
+
 class Database:
     """Where statements run: alone (`reading`, `writing`) or several in one transaction.
 

@@ -87,9 +87,19 @@ class Roster:
             await connection.execute(roster_sql.stop_worker(worker_id))
 
     async def forget(self, silent_for_ms: int) -> int:
-        """Remove workers that have been silent for so long."""
+        """Remove workers that have been silent for so long, and what nobody offers any more."""
         async with self._database.writing() as connection:
-            return (await connection.execute(roster_sql.delete_workers_silent_for(silent_for_ms))).rowcount
+            workers = (await connection.execute(roster_sql.delete_workers_silent_for(silent_for_ms))).rowcount
+        return workers + await self._forget_manifests()
+
+    async def _forget_manifests(self) -> int:
+        async with self._database.transaction() as connection:
+            # Two statements: the second sees a worker that has entered since the first one looked.
+            rows = (await connection.execute(roster_sql.unused_manifests())).all()
+            if not rows:
+                return 0
+            digests = [row.digest for row in rows]
+            return (await connection.execute(roster_sql.delete_manifests_if_unused(digests))).rowcount
 
     async def remove(self, worker_ids: Collection[str]) -> None:
         """Remove workers whatever they last said."""

@@ -124,14 +124,14 @@ async def test_a_client_comes_while_its_task_is_being_deleted(record: Record, an
         "answer": lambda: another.service.answer(OWNER, ended.id, {}),
         "cancel": lambda: another.service.cancel(OWNER, ended.id),
     }
-    expired, granted = await beside(record, record.upkeep.expire(), another, wishes[wish])
+    expired, granted = await beside(record, record.expiry.expire(), another, wishes[wish])
     assert expired == [ended.id]
     assert isinstance(granted, TaskNotFound)
 
 
 async def test_two_processes_expire_at_once(record: Record, another: Record):
     ended = await record.finished(retention_ms=0)
-    first, second = await beside(record, record.upkeep.expire(), another, another.upkeep.expire)
+    first, second = await beside(record, record.expiry.expire(), another, another.expiry.expire)
     assert first == [ended.id]
     assert second in ([], [ended.id])
     assert await record.sql("SELECT id FROM task") == []
@@ -143,7 +143,7 @@ async def test_finish_beside_expiry(record: Record, another: Record):
     worker = another.worker()
     task = await claim(worker, await record.create(retention_ms=60_000))
     await record.shift(task.id, "expires_at", -600_000)
-    expired, finished = await beside(record, record.upkeep.expire(), another, lambda: finish(worker, task))
+    expired, finished = await beside(record, record.expiry.expire(), another, lambda: finish(worker, task))
     assert expired == [old.id]
     assert isinstance(finished, Task)
     assert await record.task(task.id) == finished
@@ -153,7 +153,7 @@ async def test_extension_then_finish(record: Record, another: Record):
     worker = another.worker()
     task = await claim(worker, await record.create(retention_ms=60_000))
     await record.shift(task.id, "expires_at", -600_000)
-    extended, finished = await overlap(record, record.upkeep.extend(), another, lambda: finish(worker, task))
+    extended, finished = await overlap(record, record.expiry.extend(), another, lambda: finish(worker, task))
     assert extended == 1
     assert isinstance(finished, Task)
     assert finished.ttl_ms is not None

@@ -42,8 +42,8 @@ def some_step(record: Record, ids: list[str]) -> Callable[[], Awaitable[Any]]:
         lambda: record.service.get("mallory", task_id),
         record.upkeep.rescue,
         record.upkeep.dispatch,
-        record.upkeep.extend,
-        record.upkeep.expire,
+        record.expiry.extend,
+        record.expiry.expire,
     ]
     ends: list[Callable[[], Awaitable[Any]]] = [
         lambda: worker.finish(fence, OutcomeKind.RESULT, RESULT, None, None),

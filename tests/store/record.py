@@ -19,6 +19,7 @@ from tasks_server.encoding import encode_text
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Asked, Claims, Held, Question
 from tasks_server.lifecycle.deadlines import Deadlines
+from tasks_server.lifecycle.expiry import Expiry
 from tasks_server.lifecycle.failures import Failures
 from tasks_server.lifecycle.quotas import USUAL_QUOTAS, Quotas
 from tasks_server.lifecycle.requests import ClientRequests
@@ -104,6 +105,7 @@ class Record:
         self.window = DispatchWindow(self.database, self.queue, self.quotas)
         self.upkeep = Upkeep(self.database, self.queue, self.announcer)
         self.deadlines = Deadlines(self.database, self.announcer)
+        self.expiry = Expiry(self.database, self.announcer)
         self.reader = TaskReader(self.database)
         self.watchers = Watchers(self.bus, self.reader)
         self.service = TaskService(self.reader, self.requests, self.watchers)

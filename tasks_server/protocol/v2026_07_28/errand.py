@@ -8,6 +8,7 @@ import orjson
 
 from tasks_server.errors import INTERNAL_ERROR, RpcError
 from tasks_server.protocol.dialect import Call
+from tasks_server.retention import bounded_retention_ms
 from tasks_server.task import Door, Method, NewTask
 
 KEPT_MS = 60_000
@@ -27,7 +28,7 @@ def errand(
         queue=queue,
         arguments=orjson.dumps(arguments).decode(),
         origin=call.caller.origin(Door.ATTACHED),
-        retention_ms=KEPT_MS,
+        retention_ms=bounded_retention_ms(KEPT_MS, call.parts.max_retention_ms),
         poll_interval_ms=None,
         run_timeout_ms=run_timeout_ms,
         max_retries=0,

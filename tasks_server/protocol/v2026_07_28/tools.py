@@ -16,6 +16,7 @@ from tasks_server.protocol.v2026_07_28.pages import list_result
 from tasks_server.protocol.v2026_07_28.projection import task_fields
 from tasks_server.protocol.v2026_07_28.request_state import open_state
 from tasks_server.protocol.v2026_07_28.results import created, tool_error
+from tasks_server.retention import bounded_retention_ms
 from tasks_server.task import Door, Method, NewTask
 from tasks_server.waiting import nobody
 
@@ -67,7 +68,7 @@ def _new_task(
         arguments=orjson.dumps(arguments).decode(),
         origin=call.caller.origin(door),
         # Also for attached calls: the artifacts that their results link to live as long as the task.
-        retention_ms=tool.retention_ms,
+        retention_ms=bounded_retention_ms(tool.retention_ms, call.parts.max_retention_ms),
         poll_interval_ms=tool.poll_interval_ms,
         run_timeout_ms=tool.run_timeout_ms,
         max_retries=tool.max_retries,

@@ -119,12 +119,25 @@ def standing(task_id: str, attempt: int, worker: str) -> Selection:
 def report_if_held(task_id: str, attempt: int, worker: str, values: dict[str, Any]) -> Update:
     """Progress or a status message, from the worker that holds the task."""
     return (
-        update(TASK).where(_held(task_id, attempt, worker)).values(**values, **CHANGED).returning(t.revision)
+        update(TASK)
+        .where(_held(task_id, attempt, worker))
+        .values(**values, log_rows=t.log_rows + 1, **CHANGED)
+        .returning(t.updated_at, t.log_rows)
+    )
+
+
+def count_lines_if_held(task_id: str, attempt: int, worker: str, lines: int) -> Update:
+    """Room for log lines, which are inserted in the same transaction."""
+    return (
+        update(TASK)
+        .where(_held(task_id, attempt, worker))
+        .values(log_rows=t.log_rows + lines)
+        .returning(t.log_rows)
     )
 
 
 def lock_if_held(task_id: str, attempt: int, worker: str) -> Update:
-    """Take the row's lock for a write beside the task itself (a checkpoint, a log line)."""
+    """Take the row's lock for a write beside the task itself (a checkpoint, an artifact)."""
     return (
         update(TASK).where(_held(task_id, attempt, worker)).values(lease_until=t.lease_until).returning(t.id)
     )

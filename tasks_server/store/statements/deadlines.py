@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Update, and_, or_, select, update
 
-from tasks_server.store.database import now_ms
+from tasks_server.store.database import began_ms, now_ms
 from tasks_server.store.statements.terms import IS_OPEN, IS_OUTSTANDING, Selection, finished, q, t
 from tasks_server.store.tables import INPUT_REQUEST, TASK
 from tasks_server.task import OutcomeKind
@@ -14,7 +14,7 @@ def tasks_past_deadline(limit: int) -> Selection:
     """Unfinished tasks whose deadline has passed; those a worker holds are that worker's to stop."""
     return (
         select(TASK)
-        .where(t.deadline_at <= now_ms(), t.finished_at.is_(None), t.lease_worker.is_(None))
+        .where(t.deadline_at <= began_ms(), t.finished_at.is_(None), t.lease_worker.is_(None))
         .order_by(t.deadline_at)
         .limit(limit)
     )
@@ -24,7 +24,7 @@ def tasks_not_started_in_time(limit: int) -> Selection:
     """Tasks that have never been started and should have been by now."""
     return (
         select(TASK)
-        .where(t.start_by <= now_ms(), t.started_at.is_(None), t.finished_at.is_(None))
+        .where(t.start_by <= began_ms(), t.started_at.is_(None), t.finished_at.is_(None))
         .order_by(t.start_by)
         .limit(limit)
     )
@@ -49,7 +49,7 @@ def tasks_with_overdue_questions(limit: int) -> Selection:
     """Tasks, also finished ones, with an outstanding question whose deadline has passed."""
     return (
         select(q.task_id)
-        .where(q.deadline_at <= now_ms(), IS_OUTSTANDING)
+        .where(q.deadline_at <= began_ms(), IS_OUTSTANDING)
         .order_by(q.deadline_at)
         .limit(limit)
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Delete, Insert, Update, delete, func, insert, select, update
+from sqlalchemy import Delete, Insert, Update, delete, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.terms import Selection
 from tasks_server.store.tables import MANIFEST, WORKER
+
+_IS_UNUSED = ~exists().where(WORKER.c.manifest_digest == MANIFEST.c.digest)
 
 
 def workers_seen_within(absence_ms: int) -> Selection:
@@ -31,9 +33,19 @@ def manifests(digests: Sequence[str]) -> Selection:
 
 
 def insert_manifest(digest: str, content: str, *, is_sqlite: bool) -> Insert:
-    """Publish a manifest unless an equal one is there."""
+    """Publish a manifest. An equal one stays, locked, so that nobody deletes it before its worker refers to it."""
     dialect = sqlite if is_sqlite else postgresql
-    return dialect.insert(MANIFEST).values(digest=digest, content=content).on_conflict_do_nothing()
+    insert = dialect.insert(MANIFEST).values(digest=digest, content=content)
+    return insert.on_conflict_do_update(index_elements=["digest"], set_={"digest": insert.excluded.digest})
+
+
+def unused_manifests() -> Selection:
+    """Manifests that no worker refers to, locked, except those that are just being published."""
+    return select(MANIFEST.c.digest).where(_IS_UNUSED).with_for_update(skip_locked=True)
+
+
+def delete_manifests_if_unused(digests: Sequence[str]) -> Delete:
+    return delete(MANIFEST).where(MANIFEST.c.digest.in_(digests), _IS_UNUSED)
 
 
 def insert_worker() -> Insert:

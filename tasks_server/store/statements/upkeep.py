@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Delete, Update, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, case, func, select, update
 
-from tasks_server.store.database import now_ms
+from tasks_server.store.database import began_ms, now_ms
 from tasks_server.store.statements.terms import (
     CHANGED,
     DEAD_LETTER_MS,
     IS_ANNOUNCED,
     IS_OPEN,
-    MINIMUM_TTL_MS,
     NOT_CANCELLING,
     REDISPATCH_AFTER_MS,
     REDISPATCH_AT_MOST_MS,
@@ -22,30 +21,21 @@ from tasks_server.store.statements.terms import (
     t,
 )
 from tasks_server.store.tables import TASK, TASK_EVENT
-from tasks_server.task import Door, OutcomeKind, TaskStatus
+from tasks_server.task import OutcomeKind, TaskStatus
 
 
 def tasks_to_dispatch(limit: int) -> Selection:
     """Waiting tasks whose announcement is due, except those behind their owner's window."""
     return (
         select(t.id, t.attempt, t.queue, t.owner)
-        .where(t.next_dispatch_at <= now_ms(), t.backlog_rank.is_(None))
+        .where(t.next_dispatch_at <= began_ms(), t.backlog_rank.is_(None))
         .order_by(t.next_dispatch_at)
         .limit(limit)
     )
 
 
 def tasks_with_expired_lease(limit: int) -> Selection:
-    return select(TASK).where(t.lease_until < now_ms()).order_by(t.lease_until).limit(limit)
-
-
-def finished_tasks_past_expiry(limit: int) -> Selection:
-    return (
-        select(t.id)
-        .where(t.expires_at <= now_ms(), t.finished_at.is_not(None))
-        .order_by(t.expires_at)
-        .limit(limit)
-    )
+    return select(TASK).where(t.lease_until < began_ms()).order_by(t.lease_until).limit(limit)
 
 
 def mark_dispatched(ids: Iterable[str]) -> Update:
@@ -143,37 +133,3 @@ def losses(task_id: str, limit: int) -> Selection:
     return (
         select(e.at, e.body).where(e.task_id == task_id, e.kind == "lost").order_by(e.id.desc()).limit(limit)
     )
-
-
-# An attached call whose question nobody came back to answer, and nobody else can: its caller has no handle.
-IS_ABANDONED = and_(
-    t.door == Door.ATTACHED,
-    t.status == TaskStatus.INPUT_REQUIRED,
-    t.lease_worker.is_(None),
-    t.expires_at <= now_ms(),
-)
-
-
-def cancel_abandoned() -> Update:
-    """→ cancelled, for attached calls that were left at a question for their whole time."""
-    values = {**finished(OutcomeKind.CANCELLED, None), "status_message": "Its question was never answered"}
-    return update(TASK).where(IS_ABANDONED).values(**values).returning(t.id)
-
-
-def extend_unfinished() -> Update:
-    """Unfinished work does not expire: its time is prolonged before it runs out."""
-    kept = case((t.retention_ms < MINIMUM_TTL_MS, MINIMUM_TTL_MS), else_=t.retention_ms)
-    return (
-        update(TASK)
-        .where(
-            t.expires_at < now_ms() + MINIMUM_TTL_MS // 2,
-            t.finished_at.is_(None),
-            or_(t.door != Door.ATTACHED, t.status != TaskStatus.INPUT_REQUIRED),
-        )
-        .values(ttl_ms=now_ms() - t.created_at + kept, expires_at=now_ms() + kept, **CHANGED)
-        .returning(t.id)
-    )
-
-
-def delete_finished(ids: Sequence[str]) -> Delete:
-    return delete(TASK).where(t.id.in_(ids), t.finished_at.is_not(None), t.expires_at <= now_ms())
