@@ -19,7 +19,7 @@ from tasks_server.lifecycle.quotas import Quotas
 from tasks_server.store.rows import new_task_as_read, row_of_new_task, task_from_row
 from tasks_server.store.statements import requests as requests_sql
 from tasks_server.store.statements import terms as terms_sql
-from tasks_server.store.statements import upkeep as upkeep_sql
+from tasks_server.store.statements import expiry as expiry_sql
 from tasks_server.store.statements import window as window_sql
 from tasks_server.store.statements.window import Lane
 from tasks_server.task import NewTask, Task
@@ -83,7 +83,7 @@ async def _under_keys(connection: AsyncConnection, news: Sequence[NewTask]) -> d
         return {}
     rows = (await connection.execute(requests_sql.tasks_under_keys(keys))).all()
     if expired := [row.id for row in rows if not row.is_kept]:
-        await connection.execute(upkeep_sql.delete_finished(expired))
+        await connection.execute(expiry_sql.delete_finished(expired))
     return {(row.owner, row.idempotency_key): row for row in rows if row.is_kept}
 
 

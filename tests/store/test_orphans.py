@@ -157,7 +157,7 @@ async def test_what_is_to_be_deleted_can_be_recorded_no_more(record: Record):
         await store.decided.reached.wait()
         with pytest.raises(StaleTransition):
             await recorded(worker, task, deposit)
-        await record.upkeep.expire()
+        await record.expiry.expire()
         store.decided.open()
         assert await running == 1
     assert files_of(record) == set()
