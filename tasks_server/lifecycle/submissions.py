@@ -17,9 +17,9 @@ from tasks_server.encoding import decode_json, encode_canonical
 from tasks_server.errors import IdempotencyConflict, TasksError, TooManyQueued
 from tasks_server.lifecycle.quotas import Quotas
 from tasks_server.store.rows import new_task_as_read, row_of_new_task, task_from_row
+from tasks_server.store.statements import expiry as expiry_sql
 from tasks_server.store.statements import requests as requests_sql
 from tasks_server.store.statements import terms as terms_sql
-from tasks_server.store.statements import expiry as expiry_sql
 from tasks_server.store.statements import window as window_sql
 from tasks_server.store.statements.window import Lane
 from tasks_server.task import NewTask, Task
