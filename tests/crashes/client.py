@@ -82,7 +82,19 @@ class Client:
         await wait_until(knows, 20, describing=f"the server offers {tools}")
 
     async def has_workers(self) -> bool:
-        return (await self._http.get(f"{self.url}/readyz")).json()["workers"]
+        return await self.sees("workers")
+
+    async def sees(self, part: str) -> bool:
+        """Whether the server finds this part of the deployment there: `database`, `redis`, `workers`."""
+        return (await self._http.get(f"{self.url}/readyz")).json()[part]
+
+    async def misses(self, part: str) -> None:
+        """Wait until the server has noticed that a part is away."""
+
+        async def is_missed() -> bool:
+            return not await self.sees(part)
+
+        await wait_until(is_missed, 30, describing=f"the server misses {part}", every=0.05)
 
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[None]:

@@ -94,11 +94,17 @@ class House:
         return server, Client(self._http, url)
 
     async def work(
-        self, *tools: Path, dies_at: str | None = None, clock_ahead_seconds: float = 0.0, **settings: str
+        self,
+        *tools: Path,
+        concurrency: int = 10,
+        dies_at: str | None = None,
+        clock_ahead_seconds: float = 0.0,
+        **settings: str,
     ) -> Started:
         """A worker that offers the tools of these files."""
         named = [word for tool in tools for word in ("--tools", str(tool))]
-        worker = self._start(["worker", *named], settings, dies_at, clock_ahead_seconds)
+        command = ["worker", *named, "--concurrency", str(concurrency)]
+        worker = self._start(command, settings, dies_at, clock_ahead_seconds)
         await worker.line(r"worker \S+ offers")
         return worker
 

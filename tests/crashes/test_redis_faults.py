@@ -1,0 +1,83 @@
+"""Redis empties itself, dies, hangs, is full, is replaced, or is cut off: tasks run, polls answer, followers hear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.crashes.house import ON_POSTGRESQL, ON_SQLITE, House
+from tests.crashes.proxy import CuttingProxy
+from tests.crashes.rush import rush
+from tests.support.redis_keys import connect, flush
+from tests.support.servers import ValkeyServer
+
+
+async def test_redis_is_emptied_in_the_middle_of_everything(house: House):
+    async with rush(house) as tasks:
+        flush(house.redis_url)
+        await tasks.more()
+        await tasks.complete(tasks.running)
+        flush(house.redis_url)
+        await tasks.more()
+        await tasks.balance()
+
+
+@ON_POSTGRESQL
+async def test_redis_is_killed_and_comes_back_empty(house_on_sand: House, valkey: ValkeyServer):
+    async with rush(house_on_sand) as tasks:
+        valkey.kill()
+        await tasks.client.misses("redis")
+        await tasks.more()
+        await tasks.complete(tasks.running)
+        valkey.start()
+        await tasks.more()
+        await tasks.balance()
+
+
+@ON_SQLITE
+async def test_redis_hangs(house_on_sand: House, valkey: ValkeyServer):
+    async with rush(house_on_sand) as tasks:
+        valkey.pause()
+        try:
+            await tasks.more()
+            await tasks.complete(tasks.running)
+        finally:
+            valkey.resume()
+        await tasks.balance()
+
+
+@ON_POSTGRESQL
+async def test_redis_has_no_memory_left(house_on_sand: House, valkey: ValkeyServer):
+    redis = connect(valkey.url)
+    async with rush(house_on_sand) as tasks:
+        redis.config_set("maxmemory", 1)
+        await tasks.more()
+        await tasks.complete(tasks.running)
+        redis.config_set("maxmemory", 0)
+        await tasks.balance()
+
+
+@ON_SQLITE
+async def test_redis_refuses_writes_after_a_failover(house_on_sand: House, valkey: ValkeyServer):
+    redis = connect(valkey.url)
+    async with rush(house_on_sand) as tasks:
+        redis.replicaof("127.0.0.1", "1")
+        await tasks.more()
+        await tasks.complete(tasks.running)
+        redis.replicaof("NO", "ONE")
+        await tasks.balance()
+
+
+@ON_SQLITE
+async def test_connections_are_cut_in_the_middle_of_a_command(
+    house_on_sand: House, valkey: ValkeyServer, tmp_path: Path
+):
+    """At ever other bytes of submissions, of picks (MULTI) and of everything else that a worker says."""
+    proxy = CuttingProxy(house_on_sand.directory / "proxy.sock", valkey.socket)
+    async with proxy.running(), rush(house_on_sand, redis_url=proxy.url) as tasks:
+        for ration in range(1, 400, 57):
+            proxy.ration(ration)
+            tasks.waiting += await tasks.submit(1)
+        await tasks.complete(tasks.running)
+        assert proxy.cuts > 7
+        proxy.ration(None)
+        await tasks.balance()
