@@ -4,6 +4,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 SUITE := .conformance
 SUITE_INSTALLED := $(SUITE)/.installed
 
@@ -11,12 +12,13 @@ SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_in
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	if "$$python" -c '$(SUPPORTED)' 2>/dev/null; then command -v "$$python"; break; fi; done)
 
-.PHONY: help demo test soak conformance clients lint format lock clean
+.PHONY: help demo test crashes soak conformance clients lint format lock clean
 
 help:
 	@echo "make demo          watch a document being converted (FILE=path takes your own)"
 	@echo "make test          run the tests, on SQLite and on PostgreSQL (ARGS='-k name' goes to pytest)"
 	@echo "make soak          break everything at random and balance the books (SEED=7 MINUTES=3 DATABASE=sqlite)"
+	@echo "make crashes       break a deployment in every way we know, also in those that take long"
 	@echo "make conformance   run the official MCP conformance suite"
 	@echo "make clients       let other clients use a running server, each in its own environment"
 	@echo "make lint          ruff, pyright, import-linter, and a look at what is committed"
@@ -30,7 +32,10 @@ demo: $(INSTALLED)
 	@$(BIN)/python -m demo $${DEMO_FILE:+-- "$$DEMO_FILE"}
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+crashes: $(INSTALLED)
+	$(PYTEST) tests/crashes $(ARGS)
 
 soak: $(INSTALLED)
 	$(BIN)/python -m tests.soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \

@@ -51,6 +51,17 @@ def postgres_databases() -> Iterator[PostgresDatabases]:
 
 
 @pytest.fixture(scope="session")
+def postgres_to_break() -> Iterator[tuple[PostgresServer, PostgresDatabases]]:
+    """Another PostgreSQL, for tests that stop it; nobody else's connections hang on it."""
+    server = PostgresServer()
+    server.start()
+    databases = PostgresDatabases(server, migrate)
+    yield server, databases
+    databases.close()
+    server.remove()
+
+
+@pytest.fixture(scope="session")
 def sqlite_databases() -> Iterator[SqliteDatabases]:
     with tempfile.TemporaryDirectory(prefix="tst-") as directory:
         yield SqliteDatabases(Path(directory), migrate)

@@ -34,8 +34,10 @@ from tasks_server.protocol.request_metadata import (
     handshake_refused,
     read_meta,
 )
+from tasks_server.store.outage import is_outage
 
 HANDSHAKE = "initialize"
+DATABASE_AWAY = "The database cannot be reached or takes no changes at the moment; try again soon."
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +127,10 @@ async def _guarded(request_id: RequestId, work: Callable[[], Awaitable[T]]) -> T
         return _failed(request_id, error)
     except (TaskNotFound, InvalidAnswer) as error:
         return _failed(request_id, InvalidParams(str(error)))
-    except Exception:
+    except Exception as error:
+        if is_outage(error):
+            log.warning("A request could not be answered, the database is away: %s", error)
+            return _failed(request_id, RpcError(INTERNAL_ERROR, DATABASE_AWAY))
         log.exception("A request could not be answered")
         return _failed(
             request_id, RpcError(INTERNAL_ERROR, "Internal error; the server's log has the details.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import AsyncGenerator
@@ -23,16 +24,22 @@ META: dict[str, Any] = {
 }
 ACCEPTED: dict[str, Any] = {"action": "accept", "content": {}}
 ENDS = {"completed", "failed", "cancelled"}
-END_SECONDS = 30
+INTERNAL_ERROR = -32603
+END_SECONDS = 40
+PAUSE_SECONDS = 0.1
 ids = itertools.count(1)
 
 
 class Client:
-    """Declares tasks on every request. url is the server's, without `/mcp`."""
+    """Declares tasks on every request. url is the server's, without `/mcp`.
 
-    def __init__(self, http: httpx2.AsyncClient, url: str) -> None:
+    patient: tries again what the server could not do for now, until it can.
+    """
+
+    def __init__(self, http: httpx2.AsyncClient, url: str, *, patient: bool = False) -> None:
         self._http = http
         self.url = url
+        self.patient = patient
 
     async def submit(self, tool: str, **arguments: Any) -> str:
         """Call a tool; the id of its task."""
@@ -108,24 +115,33 @@ class Client:
             yield
 
     async def told_of_end(self, *task_ids: str) -> dict[str, str]:
-        """Listen until every one of these tasks has ended; how each did."""
+        """Listen, and listen again when the stream breaks off, until all of these tasks have ended; how each did."""
         ends: dict[str, str] = {}
         params = {"notifications": {"taskIds": list(task_ids)}}
-        sent = self._message("subscriptions/listen", params, None)
-        async with self._http.stream("POST", f"{self.url}/mcp", **sent) as response:
-            async for line in response.aiter_lines():
-                task = _task_in(line)
-                if task and task["status"] in ENDS:
-                    ends[task["taskId"]] = task["status"]
-                    if len(ends) == len(task_ids):
-                        break
+        while len(ends) < len(task_ids):
+            sent = self._message("subscriptions/listen", params, None)
+            async with self._http.stream("POST", f"{self.url}/mcp", **sent) as response:
+                async for line in response.aiter_lines():
+                    task = _task_in(line)
+                    if task and task["status"] in ENDS:
+                        ends[task["taskId"]] = task["status"]
+                        if len(ends) == len(task_ids):
+                            break
+            await asyncio.sleep(PAUSE_SECONDS)
         return ends
 
     async def _request(self, method: str, params: dict[str, Any], *, name: str | None) -> dict[str, Any]:
-        response = await self._http.post(f"{self.url}/mcp", **self._message(method, params, name))
-        message: dict[str, Any] = response.json()
+        message = await self._answer(method, params, name)
+        while self.patient and message.get("error", {}).get("code") == INTERNAL_ERROR:
+            await asyncio.sleep(PAUSE_SECONDS)
+            message = await self._answer(method, params, name)
         assert "result" in message, message
         return message["result"]
+
+    async def _answer(self, method: str, params: dict[str, Any], name: str | None) -> dict[str, Any]:
+        response = await self._http.post(f"{self.url}/mcp", **self._message(method, params, name))
+        message: dict[str, Any] = response.json()
+        return message
 
     def _message(self, method: str, params: dict[str, Any], name: str | None) -> dict[str, Any]:
         body: dict[str, Any] = {

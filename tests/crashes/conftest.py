@@ -13,8 +13,9 @@ import pytest
 from tests.crashes.forked import ForkServer
 from tests.crashes.house import House
 from tests.store.record import opened
+from tests.support.databases import PostgresDatabases
 from tests.support.redis_keys import keys_without_expiry
-from tests.support.servers import ValkeyServer
+from tests.support.servers import PostgresServer, ValkeyServer
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +38,18 @@ async def house_on_sand(database_url: str, valkey: ValkeyServer, forks: ForkServ
     async with built(database_url, valkey.url, forks) as house:
         yield house
     assert keys_without_expiry(valkey.url) == [], "these Redis keys would stay for ever"
+
+
+@pytest.fixture
+async def house_on_a_fault(
+    postgres_to_break: tuple[PostgresServer, PostgresDatabases], redis_url: str, forks: ForkServer
+) -> AsyncGenerator[tuple[House, PostgresServer]]:
+    """A deployment on a PostgreSQL that the test will break; it must run again in the end."""
+    server, databases = postgres_to_break
+    url = databases.create()
+    async with built(url, redis_url, forks) as house:
+        yield house, server
+    databases.take_back(url)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from tests.crashes import instants
 from workers import TaskContext
 
 CONSENT: dict[str, Any] = {"type": "object", "properties": {}}
+STAGES = 12
 
 
 def write(diary: str, line: str) -> str:
@@ -89,10 +90,9 @@ def toil(diary: str, gate: str) -> str:
     return "done"
 
 
-async def stages(ctx: TaskContext, diary: str, count: int) -> str:
-    """So many steps, each with one effect."""
-    for number in range(count):
-        await ctx.step(f"step-{number}", write, diary, f"step-{number}")
-        await ctx.progress(number + 1, count)
-    write(diary, "end")
+async def stages(ctx: TaskContext, diary: str, gate: str) -> str:
+    """Many steps, each with one effect."""
+    for number in range(STAGES):
+        await ctx.step(f"step-{number}", write, diary, f"{number}")
+        await ctx.log("info", number)
     return "done"

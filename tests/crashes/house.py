@@ -6,17 +6,23 @@ The client sees what clients see, the record what lies in the database, the diar
 from __future__ import annotations
 
 import itertools
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import httpx2
 import pytest
 
+from tasks_server.store.outage import through_outages
 from tests.crashes.client import Client
 from tests.crashes.forked import ForkServer
 from tests.store.record import Record
 from tests.support.processes import Started
 from tests.support.waiting import wait_until
+
+T = TypeVar("T")
 
 # For faults that only one of them has, or that no database hears of.
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -117,6 +123,7 @@ class House:
         return path
 
     async def submit(self, client: Client, tool: str) -> Job:
+        """Call one of the tools that `tool` made."""
         diary, gate = self.paths(tool)
         task_id = await client.submit(tool, diary=str(diary), gate=str(gate))
         return Job(task_id, diary, gate)
@@ -127,10 +134,14 @@ class House:
         return self.directory / f"diary-{tool}-{number}", self.directory / f"gate-{tool}-{number}"
 
     async def story(self, job: Job) -> Story:
-        row = await self.record.row(job.task_id)
-        kinds = [kind for kind, _ in await self.record.events(job.task_id)]
+        row = await self.looked(partial(self.record.row, job.task_id))
+        kinds = [kind for kind, _ in await self.looked(partial(self.record.events, job.task_id))]
         events = [kind for kind in kinds if kind not in {"progress", "log"}]
         return Story(row["status"], row["attempt"], row["crashes"] + row["retries_used"], events, job.diary)
+
+    async def looked(self, look: Callable[[], Awaitable[T]]) -> T:
+        """What a look into the record sees, also when the test has broken the connection it goes through."""
+        return await through_outages(look, "the test")
 
     async def parked(self, job: Job) -> bool:
         """Wait until the task asks and nobody holds it."""

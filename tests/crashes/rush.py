@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from tests.crashes.client import Client
 from tests.crashes.house import House, Job, completed_as
+from tests.support.processes import Started
 
 AT_ONCE = 2
 ONCE = completed_as("step begun", "step done", "start", "end", attempt=0, crashes=0, events=["attempt"])
@@ -16,8 +17,9 @@ ONCE = completed_as("step begun", "step done", "start", "end", attempt=0, crashe
 class Rush:
     """One client's tasks. Its listener has been there since the first of them."""
 
-    def __init__(self, house: House, client: Client) -> None:
+    def __init__(self, house: House, client: Client, processes: list[Started]) -> None:
         self.client = client
+        self.processes = processes
         self.running: list[Job] = []
         self.waiting: list[Job] = []
         self._house = house
@@ -72,10 +74,10 @@ class Rush:
 @asynccontextmanager
 async def rush(house: House, **settings: str) -> AsyncGenerator[Rush]:
     """A server, a worker with few slots, and more to do than fits."""
-    _, client = await house.serve(**settings)
-    await house.work(house.tool("vigil", "vigil"), concurrency=AT_ONCE, **settings)
+    server, client = await house.serve(**settings)
+    worker = await house.work(house.tool("vigil", "vigil"), concurrency=AT_ONCE, **settings)
     await client.offers("vigil")
-    tasks = Rush(house, client)
+    tasks = Rush(house, client, [server, worker])
     try:
         await tasks.begin()
         yield tasks
