@@ -18,6 +18,8 @@ from tests.support.processes import Started, all_gone
 
 # SQLite has one writer at a time, and with a short lease each of them writes often.
 WORKERS_AT_ONCE = 5
+# Longer than any stall of a busy machine: nobody is to lose a lease before it dies.
+LEASE_SECONDS = "3"
 TWICE = ("start", "start")
 STEP = ("step begun", "step done")
 LOST = ["attempt", "lost", "attempt"]
@@ -91,7 +93,7 @@ async def test_a_worker_killed_at_any_instant_loses_nothing(house: House, subtes
 async def doomed_jobs(house: House, client: Client, tools: dict[str, Path]) -> dict[str, Job]:
     """A task for each instant, alone on its queue, and a worker that died of it."""
     workers = await asyncio.gather(
-        *(house.work(tool, dies_at=instant, lease_seconds="1") for instant, tool in tools.items())
+        *(house.work(tool, dies_at=instant, lease_seconds=LEASE_SECONDS) for instant, tool in tools.items())
     )
     await client.offers(*(tool.stem for tool in tools.values()))
     jobs = {instant: await house.submit(client, tool.stem) for instant, tool in tools.items()}
