@@ -6,7 +6,7 @@ import asyncio
 import resource
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ PATIENT = {"lease_seconds": "60"}
 
 
 @contextmanager
-def write_locked(house: House) -> Iterator[None]:
+def write_locked(house: House) -> Generator[None]:
     with closing(sqlite3.connect(database_file(house), isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -78,11 +78,11 @@ async def test_the_disk_is_full_for_a_while(house: House):
 
 
 @contextmanager
-def full_disk(house: House, processes: Iterable[Started]) -> Iterator[None]:
+def full_disk(house: House, processes: Iterable[Started]) -> Generator[None]:
     """The write-ahead log cannot grow any more; smaller files still can."""
     log = database_file(house).with_name("tasks.db-wal")
     for process in processes:
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, resource.RLIM_INFINITY))
     yield
     for process in processes:
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
