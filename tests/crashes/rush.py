@@ -72,10 +72,15 @@ class Rush:
 
 
 @asynccontextmanager
-async def rush(house: House, **settings: str) -> AsyncGenerator[Rush]:
+async def rush(
+    house: House, *, lease_seconds: str = "15", redis_url: str | None = None
+) -> AsyncGenerator[Rush]:
     """A server, a worker with few slots, and more to do than fits."""
-    server, client = await house.serve(**settings)
-    worker = await house.work(house.tool("vigil", "vigil"), concurrency=AT_ONCE, **settings)
+    redis_url = redis_url or house.redis_url
+    server, client = await house.serve(redis_url=redis_url)
+    worker = await house.work(
+        house.tool("vigil", "vigil"), concurrency=AT_ONCE, lease_seconds=lease_seconds, redis_url=redis_url
+    )
     await client.offers("vigil")
     tasks = Rush(house, client, [server, worker])
     try:

@@ -18,7 +18,7 @@ from tests.support.servers import PostgresServer
 from tests.support.waiting import wait_until
 
 # Nothing here is about leases, and a loaded machine may take its time to start PostgreSQL.
-PATIENT = {"lease_seconds": "60"}
+PATIENT = "60"
 SEED = 11
 EXPIRED = "SELECT 1 FROM task WHERE id = :id AND lease_until < extract(epoch FROM clock_timestamp()) * 1000"
 # The servers of these tests are quick by losing their last commits in a crash.
@@ -35,7 +35,7 @@ async def test_postgresql_comes_back(
 ):
     house, postgres = house_on_a_fault
     await house.record.sql(SAFE_COMMITS)
-    async with rush(house, **PATIENT) as tasks:
+    async with rush(house, lease_seconds=PATIENT) as tasks:
         tasks.client.patient = True
         end(postgres)
         try:
@@ -53,9 +53,9 @@ async def test_postgresql_comes_back(
 async def test_connections_end_at_random_moments(house: House):
     """No step is taken twice, no log line is lost, and nobody has to start again."""
     moments = random.Random(SEED)
-    _, client = await house.serve(**PATIENT)
+    _, client = await house.serve()
     client.patient = True
-    await house.work(house.tool("stages", "stages"), concurrency=AT_ONCE, **PATIENT)
+    await house.work(house.tool("stages", "stages"), concurrency=AT_ONCE, lease_seconds=PATIENT)
     await client.offers("stages")
     jobs = [await house.submit(client, "stages") for _ in range(2 * AT_ONCE)]
     listening = asyncio.create_task(client.told_of_end(*(job.task_id for job in jobs)))
@@ -75,7 +75,7 @@ async def test_connections_end_at_random_moments(house: House):
 async def test_postgresql_is_read_only_for_a_while(house_on_a_fault: tuple[House, PostgresServer]):
     """As after a fail-over to a standby: what is done already waits to be written, and is not lost."""
     house, _ = house_on_a_fault
-    async with rush(house, **PATIENT) as tasks:
+    async with rush(house, lease_seconds=PATIENT) as tasks:
         await read_only(house, "on")
         try:
             for job in tasks.running:

@@ -17,7 +17,7 @@ from tests.crashes.house import ON_SQLITE, House
 from tests.crashes.rush import rush
 from tests.support.processes import Started
 
-PATIENT = {"lease_seconds": "60"}
+PATIENT = "60"
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def database_file(house: House) -> Path:
 @ON_SQLITE
 async def test_a_short_lock_delays_writes_and_no_reads(house: House):
     """A backup, or somebody with a shell."""
-    async with rush(house, **PATIENT) as tasks:
+    async with rush(house, lease_seconds=PATIENT) as tasks:
         with write_locked(house):
             during = asyncio.create_task(tasks.more())
             for job in tasks.running:
@@ -65,7 +65,7 @@ async def test_a_lock_that_outlasts_every_patience(house: House):
 @pytest.mark.skipif(sys.platform != "linux", reason="only there can one process limit another's files")
 async def test_the_disk_is_full_for_a_while(house: House):
     """Made with RLIMIT_FSIZE: no file of these processes can grow."""
-    async with rush(house, **PATIENT) as tasks:
+    async with rush(house, lease_seconds=PATIENT) as tasks:
         with full_disk(house, tasks.processes):
             with pytest.raises(AssertionError, match="try again soon"):
                 await tasks.submit(1)
