@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from tasks_server.artifacts import ArtifactStore
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims
 from tasks_server.lifecycle.requests import ClientRequests
@@ -43,7 +44,7 @@ OF_WORKERS: dict[str, Instant] = {
     "in the tool": Instant(Session, "report_progress"),
     "step done, not remembered": Instant(Claims, "remember"),
     "step remembered": Instant(Claims, "remember", after=True),
-    "depositing an artifact": Instant(os, "fsync"),
+    "depositing an artifact": Instant(os, "fsync", within=(ArtifactStore, "deposit")),
     "artifact deposited, not recorded": Instant(Claims, "record_artifact"),
     "asked, not parked": Instant(Claims, "ask", after=True),
     "parked, tool not told": Instant(Claims, "park", after=True),
@@ -110,8 +111,10 @@ def _dying(real: Callable[..., Any], *, instant: Instant) -> Callable[..., Any]:
             die()
         return result
 
-    def dying_at_once(*_: Any) -> None:
-        die()
+    def dying_at_once(*arguments: Any) -> Any:
+        if is_it():
+            die()
+        return real(*arguments)
 
     return dying if inspect.iscoroutinefunction(real) else dying_at_once
 
