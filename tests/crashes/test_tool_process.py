@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.processes import ProcessStarter, all_gone
 from workers.execution import keeper
 from workers.execution.frames import encoded, receive_frame
+from workers.execution.subreaper import CAN_SUBREAP
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,6 +60,16 @@ async def test_a_tools_process_dies_with_a_killed_worker_and_so_does_what_it_sta
     match = await worker.line(r"tool runs as (\d+) (\d+)")
     everything = [child.pid for child in worker.descendants()]
     assert {int(match[1]), int(match[2])} < set(everything)
+    await worker.stop(signal.SIGKILL)
+    await all_gone(everything)
+
+
+@pytest.mark.skipif(not CAN_SUBREAP, reason="this platform cannot follow what leaves its session")
+async def test_a_daemon_of_a_tool_dies_with_a_killed_worker(start: ProcessStarter) -> None:
+    script = WORKER.replace("wait_stubbornly", "let_go").replace('{"deaf": True}', '{"how": "is cancelled"}')
+    worker = start.start(sys.executable, "-c", script, cwd=ROOT)
+    match = await worker.line(r"tool runs as (\d+) (\d+)")
+    everything = [int(match[1]), int(match[2]), *(child.pid for child in worker.descendants())]
     await worker.stop(signal.SIGKILL)
     await all_gone(everything)
 

@@ -29,6 +29,7 @@ from workers.execution.frames import Frame, encoded, read_frame, receive_frame
 from workers.execution.limits import OUT_OF_MEMORY, die_with_parent, limit_memory
 from workers.execution.perform import call_here, reported
 from workers.execution.remote_port import RemotePort, failed
+from workers.execution.subreaper import CAN_SUBREAP, fork_below_subreaper
 from workers.execution.work import Work
 from workers.result import failure_text, tool_failure
 
@@ -40,7 +41,8 @@ Jobs = SimpleQueue[Callable[[], None] | None]
 def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
-    die_with_parent(int(sys.argv[2]))
+    worker = int(sys.argv[2])
+    die_with_parent(fork_below_subreaper(worker, connection.fileno()) if CAN_SUBREAP else worker)
     faulthandler.enable()
     order = receive_frame(connection)
     if order is None or "cancel" in order:
@@ -139,7 +141,10 @@ async def _listen(reader: asyncio.StreamReader, port: RemotePort, run: asyncio.F
             run.cancel()
         else:
             port.settle(frame)
-    os.killpg(0, signal.SIGKILL)  # the worker is gone: nobody wants this any more
+    # The worker is gone: nobody wants this any more. A subreaper kills the rest when this process is dead.
+    if CAN_SUBREAP:
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _outcome(run: asyncio.Future[Frame]) -> Frame:

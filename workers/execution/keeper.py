@@ -2,7 +2,8 @@
 
 The kernel ends a tool's process with its worker, but not the programs that process started. So each worker
 that runs such tools has a keeper: a process that is told which process groups are running, and kills them
-when the pipe it is told through closes. As a script (`keeper.py`, of the standard library only) it is that
+when the pipe it is told through closes. On Linux the subreaper of each group (`subreaper.py`) has the word first,
+because it knows of more than the group. As a script (`keeper.py`, of the standard library only) it is that
 process.
 """
 
@@ -15,8 +16,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 END_SECONDS = 2.0
+SUBREAPER_SECONDS = 2.0
+"""How long a subreaper may take to end its tool before the whole group is killed, subreaper and all."""
 
 
 class Keeper:
@@ -75,6 +79,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+def _lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user, or on its way out
+        return True
+    return True
+
+
 def main() -> None:
     groups: set[int] = set()
     for line in sys.stdin:
@@ -83,6 +97,9 @@ def main() -> None:
             groups.add(group)
         else:
             groups.discard(group)
+    until = time.monotonic() + (SUBREAPER_SECONDS if sys.platform == "linux" else 0)
+    while any(_lives(group) for group in groups) and time.monotonic() < until:
+        time.sleep(0.02)
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)

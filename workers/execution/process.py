@@ -1,6 +1,7 @@
 """Run a tool in a process of its own: the worker's side.
 
-One process per run, in its own session, so that it and everything it starts can be killed together. Beside
+One process per run, in its own session, so that it and everything it starts can be killed together; on Linux below
+a process that outlives it and ends what has left the session (`subreaper.py`). Beside
 its exit code the worker hears from it only through one inherited socket (`frames.py`); what the tool prints
 goes to the worker's standard error.
 """
@@ -32,6 +33,7 @@ from workers.execution.frames import Frame, encoded, read_frame
 from workers.execution.keeper import Keeper
 from workers.execution.limits import MEMORY_CAN_BE_LIMITED, OUT_OF_MEMORY
 from workers.execution.remote_port import PortServer, outcome
+from workers.execution.subreaper import CAN_SUBREAP, END_EVERYTHING
 from workers.execution.work import Work
 from workers.port import TaskPort
 from workers.result import memory_exceeded
@@ -85,7 +87,10 @@ class _Child:
         if not (self._leaving and await self._exits()):
             _signal_group(self._process.pid, signal.SIGTERM)
             if not await self._exits():
-                _signal_group(self._process.pid, signal.SIGKILL)
+                if CAN_SUBREAP:
+                    _signal(self._process.pid, END_EVERYTHING)
+                if not (CAN_SUBREAP and await self._exits()):
+                    _signal_group(self._process.pid, signal.SIGKILL)
                 await self.exit_code
 
     async def _exits(self) -> bool:
@@ -170,6 +175,11 @@ def _reap(process: subprocess.Popen[bytes]) -> int:
 def _kill_rest(group: int) -> None:
     _signal_group(group, signal.SIGKILL)
     keeper.forget(group)
+
+
+def _signal(process: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, number)
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

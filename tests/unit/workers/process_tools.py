@@ -184,3 +184,30 @@ def stumble(how: str) -> str:
     if how == "raised":
         raise Transient("The archive is busy.", retry_after="30s")
     raise ConnectionResetError("reset by peer")
+
+
+@tool(runs_in="process")
+def let_go(ctx: SyncTaskContext, how: str) -> str:
+    """Starts a daemon, forked twice, and a program in a session of its own; both ignore SIGTERM."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if (daemon := os.fork()) != 0:
+            os.write(writing, str(daemon).encode())
+            os._exit(0)
+        os.execvp("sh", ["sh", "-c", "trap '' TERM; sleep 60 & wait; sleep 60"])
+    os.wait()
+    daemon = int(os.read(reading, 20))
+    session = subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 60"], start_new_session=True)
+    ctx.status(f"{daemon} {session.pid}")
+    session.returncode = 0  # nobody waits for it
+    match how:
+        case "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "is cancelled":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            while True:
+                time.sleep(0.01)
+        case _:
+            pass
+    return how

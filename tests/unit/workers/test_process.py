@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tasks_server.errors import RpcError
@@ -24,6 +25,7 @@ from workers.definition import ATTRIBUTE
 from workers.execution import Work, perform, process
 from workers.execution.calling import Surroundings
 from workers.execution.limits import MEMORY_CAN_BE_LIMITED
+from workers.execution.subreaper import CAN_SUBREAP
 from workers.registry import Registry
 
 
@@ -94,8 +96,10 @@ async def test_a_process_is_the_tools_own_and_leaves_nothing(
 ) -> None:
     monkeypatch.delenv("PYTHONPATH", raising=False)
     seen = (await run(tools.describe))["structuredContent"]
-    assert seen["parent"] == os.getpid()
-    assert seen["group"] == seen["pid"]
+    if CAN_SUBREAP:
+        assert seen["group"] == seen["parent"] != os.getpid()
+    else:
+        assert (seen["parent"], seen["group"]) == (os.getpid(), seen["pid"])
     assert seen["main_thread"] is True
     assert seen["attempt"] == 2
     assert seen["python_path"] == "unset"
@@ -234,6 +238,21 @@ async def test_a_program_that_a_tool_leaves_running_is_ended() -> None:
     result = await run(tools.leave_behind, port)
     assert result["content"][0]["text"] == "done"
     await all_gone([int(port.statuses[0])])
+
+
+@pytest.mark.skipif(not CAN_SUBREAP, reason="this platform cannot follow what leaves its session")
+@pytest.mark.parametrize("how", ["returns", "dies", "is cancelled"])
+async def test_what_has_left_the_session_of_its_tool_is_ended_too(how: str) -> None:
+    port = RecordingPort()
+    running = await started(tools.let_go, port, how=how)
+    daemon, session = (int(pid) for pid in port.statuses[0].split())
+    if how == "is cancelled":
+        assert psutil.Process(daemon).ppid() != os.getpid()
+        await cancelled(running)
+    else:
+        await running
+    await all_gone([daemon, session], 0)
+    assert [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE] == []
 
 
 async def test_a_cancelled_process_is_told_and_may_clean_up(
