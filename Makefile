@@ -12,13 +12,14 @@ SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_in
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	if "$$python" -c '$(SUPPORTED)' 2>/dev/null; then command -v "$$python"; break; fi; done)
 
-.PHONY: help demo test crashes soak conformance clients lint format lock clean
+.PHONY: help demo test crashes soak takeover conformance clients lint format lock clean
 
 help:
 	@echo "make demo          watch a document being converted (FILE=path takes your own)"
 	@echo "make test          run the tests, on SQLite and on PostgreSQL (ARGS='-k name' goes to pytest)"
 	@echo "make soak          break everything at random and balance the books (SEED=7 MINUTES=3 DATABASE=sqlite)"
 	@echo "make crashes       break a deployment in every way we know, also in those that take long"
+	@echo "make takeover      kill workers during long jobs, and measure until the jobs run elsewhere"
 	@echo "make conformance   run the official MCP conformance suite"
 	@echo "make clients       let other clients use a running server, each in its own environment"
 	@echo "make lint          ruff, pyright, import-linter, and a look at what is committed"
@@ -40,6 +41,9 @@ crashes: $(INSTALLED)
 soak: $(INSTALLED)
 	$(BIN)/python -m tests.soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(DATABASE),--database $(DATABASE)) $(ARGS)
+
+takeover: $(INSTALLED)
+	$(BIN)/python -m tests.soak.takeover $(ARGS)
 
 conformance: $(SUITE_INSTALLED)
 	$(BIN)/python -m tests.conformance.run $(ARGS)

@@ -33,6 +33,8 @@ class Agent:
             self._crunch: 1,
             self._greet: 4,
             self._stumble: 2,
+            self._waver: 2,
+            self._fragile: 1,
             self._file: 2,
             self._linger: 3,
             self._remember: 4,
@@ -68,6 +70,13 @@ class Agent:
 
     async def _stumble(self) -> None:
         await self._see_through(await self._submit("stumble"))
+
+    async def _waver(self) -> None:
+        await self._see_through(await self._submit("waver", times=self._choice.randint(1, 3)))
+
+    async def _fragile(self) -> None:
+        milliseconds = self._choice.randint(100, 2000)
+        await self._see_through(await self._submit("fragile", milliseconds=milliseconds))
 
     async def _greet(self) -> None:
         handle = await self._submit("greet")

@@ -24,7 +24,10 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One effect. by: the attempt whose execution it goes back to. at: Unix time in milliseconds."""
+    """One effect. by: the attempt whose execution it goes back to. at: Unix time in milliseconds.
+
+    pid: of the process that did it.
+    """
 
     effect: str
     task_id: str
@@ -32,11 +35,13 @@ class Entry:
     attempt: int
     by: int
     at: int
+    pid: int
 
 
 def write(effect: Effect, task_id: str, step: str, attempt: int, by: int | None = None) -> None:
     """Append a line. One write each, so that whoever is killed leaves whole lines and blocks nobody."""
-    entry = Entry(effect, task_id, step, attempt, attempt if by is None else by, int(time.time() * 1000))
+    now = int(time.time() * 1000)
+    entry = Entry(effect, task_id, step, attempt, attempt if by is None else by, now, os.getpid())
     ledger = os.open(os.environ[LEDGER_VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(ledger, json.dumps(asdict(entry)).encode() + b"\n")

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from tests.soak import ledger
 from tests.soak.ledger import Effect
-from workers import Artifact, SyncTaskContext, TaskContext, ToolError, tool
+from workers import Artifact, SyncTaskContext, TaskContext, ToolError, Transient, tool
 
 TICK_SECONDS = 0.1
 A_LONG_TIME_SECONDS = 3600
@@ -39,13 +39,13 @@ class Filed(BaseModel):
     file: Artifact
 
 
-@tool(retries=99)
+@tool(max_crashes=99)
 async def echo(token: str) -> str:
     """Say it back at once."""
     return token
 
 
-@tool(retries=99)
+@tool(max_crashes=99)
 async def build(ctx: TaskContext, token: str, steps: int, milliseconds: int) -> Built:
     """Take steps that must not be repeated."""
     attempts: list[int] = []
@@ -55,7 +55,7 @@ async def build(ctx: TaskContext, token: str, steps: int, milliseconds: int) -> 
     return Built(token=token, attempts=attempts)
 
 
-@tool(retries=99, runs_in="process")
+@tool(max_crashes=99, runs_in="process")
 def crunch(ctx: SyncTaskContext, token: str, milliseconds: int) -> Built:
     """Take two steps in a process of its own."""
     attempts: list[int] = []
@@ -67,7 +67,7 @@ def crunch(ctx: SyncTaskContext, token: str, milliseconds: int) -> Built:
     return Built(token=token, attempts=attempts)
 
 
-@tool(retries=99)
+@tool(max_crashes=99)
 async def greet(ctx: TaskContext, token: str) -> str:
     """Ask for a name between two steps."""
     await _step(ctx, "before", 0)
@@ -76,20 +76,38 @@ async def greet(ctx: TaskContext, token: str) -> str:
     return f"{token} {person.name}"
 
 
-@tool(retries=99)
+@tool(max_crashes=99)
 async def stumble(ctx: TaskContext, token: str) -> str:
     """Fail, with an error that the caller reads."""
     await _step(ctx, "before", 0)
     raise ToolError(f"{token} stumbles")
 
 
-@tool(retries=99)
+@tool(max_crashes=99, retries=99, retry_delay="100ms")
+async def waver(ctx: TaskContext, token: str, times: int) -> Built:
+    """Fail for a passing reason so many times, each in a step of its own."""
+    attempts: list[int] = []
+    for number in range(times):
+        attempts.append(await _step(ctx, f"step-{number}", 0))
+        if attempts[-1] == ctx.attempt:
+            raise Transient("Not yet")
+    return Built(token=token, attempts=attempts)
+
+
+@tool()
+async def fragile(ctx: TaskContext, token: str, milliseconds: int) -> str:
+    """Work for a while; what loses three workers is given up."""
+    await _step(ctx, "only", milliseconds / 1000)
+    return token
+
+
+@tool(max_crashes=99)
 async def file_bytes(ctx: TaskContext, token: str, size: int) -> Filed:
     """Leave a file behind."""
     return Filed(token=token, file=await ctx.artifact("data.bin", bytes_of(token, size)))
 
 
-@tool(retries=99, timeout="2h")
+@tool(max_crashes=99, timeout="2h")
 async def linger(ctx: TaskContext, token: str) -> str:
     """Go on until cancelled."""
     deadline = time.monotonic() + A_LONG_TIME_SECONDS
@@ -99,7 +117,7 @@ async def linger(ctx: TaskContext, token: str) -> str:
     return token
 
 
-@tool(retries=99, timeout="2h", runs_in="process")
+@tool(max_crashes=99, timeout="2h", runs_in="process")
 def linger_deaf(ctx: SyncTaskContext, token: str) -> str:
     """Go on in a process of its own that does not listen."""
     deadline = time.monotonic() + A_LONG_TIME_SECONDS
