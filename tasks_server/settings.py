@@ -95,6 +95,16 @@ class Settings(BaseSettings):
         ge=0,
         description="How long a worker that is told to stop lets short work finish before it hands it back.",
     )
+    breaker_failures: int = Field(
+        default=5,
+        ge=0,
+        description="How many transient failures of a tool in a row open its circuit breaker; 0 turns breakers off.",
+    )
+    breaker_cooldown_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="How long an open breaker pauses its tool; doubled after each failed probe, up to 10 minutes.",
+    )
     tool_absence_seconds: float = Field(
         default=3600.0,
         ge=0,

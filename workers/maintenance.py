@@ -11,6 +11,7 @@ import anyio
 
 from tasks_server.artifacts import ArtifactStore
 from tasks_server.defects import Defects, keep_running
+from tasks_server.lifecycle.behind_breakers import BehindBreakers
 from tasks_server.lifecycle.deadlines import Deadlines
 from tasks_server.lifecycle.expiry import Expiry
 from tasks_server.lifecycle.upkeep import Upkeep
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 DISPATCH_SECONDS = 1.0
 RESCUE_SECONDS = 1.0
 DEADLINE_SECONDS = 1.0
+BREAKER_SECONDS = 1.0
 EXPIRE_SECONDS = 20.0
 FORGET_SECONDS = 60.0
 COLLECT_SECONDS = 10.0
@@ -48,6 +50,7 @@ class Maintenance:
         deadlines: Deadlines,
         window: DispatchWindow,
         expiry: Expiry,
+        behind_breakers: BehindBreakers,
         roster: Roster,
         artifacts: ArtifactStore,
         defects: Defects,
@@ -66,6 +69,7 @@ class Maintenance:
             Chore("end overdue tasks", DEADLINE_SECONDS, deadlines.end_overdue_tasks),
             Chore("close overdue questions", DEADLINE_SECONDS, deadlines.close_overdue_questions),
             Chore("extend", EXPIRE_SECONDS, expiry.extend),
+            Chore("attend to breakers", BREAKER_SECONDS, behind_breakers.attend),
             Chore("expire", EXPIRE_SECONDS, self.expire),
             Chore("forget", FORGET_SECONDS, self.forget),
             Chore("collect", COLLECT_SECONDS, artifacts.orphans.collect),

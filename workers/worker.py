@@ -19,6 +19,8 @@ from tasks_server.artifacts.choice import file_store
 from tasks_server.bus import Bus, CatalogChanged
 from tasks_server.defects import Defects, keep_running
 from tasks_server.lifecycle.announce import Announcer
+from tasks_server.lifecycle.behind_breakers import BehindBreakers
+from tasks_server.lifecycle.breakers import BreakerPolicy, Breakers
 from tasks_server.lifecycle.claims import Claims
 from tasks_server.lifecycle.deadlines import Deadlines
 from tasks_server.lifecycle.expiry import Expiry
@@ -116,15 +118,19 @@ class Worker:
         artifacts = ArtifactStore(database, file_store(settings))
         lease_ms = int(settings.lease_seconds * 1000)
         self._window = DispatchWindow(database, queue, Quotas.of(settings))
-        claims = Claims(database, announcer, worker_id=self.id, lease_ms=lease_ms, window=self._window)
         self._announcer = announcer
+        policy = BreakerPolicy(settings.breaker_failures, int(settings.breaker_cooldown_seconds * 1000))
+        self._breakers = Breakers(database, policy)
+        claims = Claims(
+            database, announcer, self._breakers, worker_id=self.id, lease_ms=lease_ms, window=self._window
+        )
         self._runner = Runner(
             registry,
             queue,
             claims,
             announcer,
             artifacts,
-            setbacks=Setbacks(Failures(database, announcer, claims), registry),
+            setbacks=Setbacks(Failures(database, announcer, claims, self._breakers), registry),
             park_after_seconds=settings.park_after_seconds,
             max_run_ms=None if settings.max_run_seconds is None else int(settings.max_run_seconds * 1000),
             limits=ResultLimits(settings.inline_result_bytes, settings.max_result_bytes),
@@ -147,6 +153,7 @@ class Worker:
             Deadlines(database, announcer),
             self._window,
             Expiry(database, announcer),
+            BehindBreakers(database, queue, announcer, self._window),
             self._roster,
             artifacts,
             self._defects,
@@ -196,7 +203,7 @@ class Worker:
         session = self._runner.sessions[task_id]
         database = Database(settings.database_url)
         try:
-            claims = Claims(database, self._announcer, worker_id=self.id, lease_ms=0)
+            claims = Claims(database, self._announcer, self._breakers, worker_id=self.id, lease_ms=0)
             await claims.note(session.held, [{"level": "error", "data": text, "logger": "stalls"}])
         finally:
             await database.close()

@@ -12,6 +12,7 @@ from tasks_server.elicitation import no_answer
 from tasks_server.encoding import decode_json, encode_text
 from tasks_server.errors import StaleTransition
 from tasks_server.lifecycle.announce import Announcer
+from tasks_server.lifecycle.breakers import Admission, Breakers
 from tasks_server.lifecycle.events import EventKind, event, kept
 from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.store.database import Database
@@ -68,6 +69,7 @@ class Claims:
         self,
         database: Database,
         announcer: Announcer,
+        breakers: Breakers,
         *,
         worker_id: str,
         lease_ms: int,
@@ -75,6 +77,7 @@ class Claims:
     ) -> None:
         self._database = database
         self._announcer = announcer
+        self._breakers = breakers
         self.worker_id = worker_id
         self._lease_ms = lease_ms
         self._window = window
@@ -83,28 +86,38 @@ class Claims:
     async def claim(self, task_id: str, attempt: int) -> Task | None:
         """The task, now held by this worker.
 
-        None when it is gone, taken, finished or on a later attempt, or when its owner may not run more: then it
-        waits behind his window until another one of his ends.
+        None when it is gone, taken, finished or on a later attempt; when its owner may not run more, and then it
+        waits behind his window until another one of his ends; and while its tool's circuit breaker is open.
         """
-        stepped_back = None
+        stepped_back = admission = None
         async with self._database.transaction() as connection:
             if self._max_running is not None and not self._database.is_sqlite:
                 await connection.execute(claims_sql.claim_one_at_a_time(task_id))
-            claim = claims_sql.claim_if_waiting(
-                task_id, attempt, self.worker_id, self._lease_ms, self._max_running
-            )
-            row = (await connection.execute(claim)).one_or_none()
+            row = await self._take(connection, task_id, attempt)
+            if row is None:
+                admission = await self._breakers.admit(connection, task_id, attempt)
+            if admission is Admission.PROBE:
+                row = await self._take(connection, task_id, attempt, is_probe=True)
             task = None if row is None else task_from_row(row)  # what cannot be read is not claimed
             if row is not None:
                 body = {"attempt": attempt, "worker": self.worker_id}
                 await _log(connection, task_id, row.updated_at, EventKind.ATTEMPT, body)
-            elif self._max_running is not None:
+            elif self._max_running is not None and admission is not Admission.PAUSED:
                 step = claims_sql.step_back_if_over_limit(task_id, attempt, self._max_running)
                 stepped_back = (await connection.execute(step)).one_or_none()
-        if row is not None or stepped_back is not None:
+        if row is not None or stepped_back is not None or admission is Admission.PAUSED:
             await self._announcer.changed(task_id)
         self._note_room(row, stepped_back)
+        if row is not None:
+            self._breakers.noticed(row.name, row.failures_of_its_tool)
         return task
+
+    async def _take(
+        self, connection: AsyncConnection, task_id: str, attempt: int, *, is_probe: bool = False
+    ) -> Any | None:
+        fence = (task_id, attempt, self.worker_id, self._lease_ms)
+        claim = claims_sql.claim_if_waiting(*fence, self._max_running, is_probe=is_probe)
+        return (await connection.execute(claim)).one_or_none()
 
     async def claimed(self, task_id: str, attempt: int) -> Task | None:
         """The task if this worker holds it: what a claim whose answer was lost may have brought about."""
@@ -254,6 +267,8 @@ class Claims:
             row = await self._guarded(connection, held, change, kind)
         self.note_end(row.owner)
         await self._announcer.changed(held.task_id)
+        if kind is OutcomeKind.RESULT:
+            await self._breakers.succeeded(row.name, row.id)
         return task_from_row(row)
 
     async def has_finished(self, held: Held, kind: OutcomeKind, outcome: str | None) -> bool:

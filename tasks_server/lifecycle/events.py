@@ -13,7 +13,8 @@ class EventKind(StrEnum):
     """`attempt` a worker took the task; `progress` coalesced; `log` a line; `question`, `answer` by key;
     `withdrawn` a question whose asker gave up; `released` handed back uncharged; `lost` its worker died; `parked`
     waits without a worker; `failed` the attempt failed for a reason that may pass, and when the next one starts;
-    `dropped` the rest of progress and log is not kept."""
+    `paused` behind its tool's circuit breaker, `resumed` let go by it; `dropped` the rest of progress and log is not
+    kept."""
 
     ATTEMPT = "attempt"
     PROGRESS = "progress"
@@ -26,6 +27,8 @@ class EventKind(StrEnum):
     LOST = "lost"
     FAILED = "failed"
     DROPPED = "dropped"
+    PAUSED = "paused"
+    RESUMED = "resumed"
 
 
 MOST_LOG_ROWS = 10_000

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tasks_server.errors import StaleTransition
 from tasks_server.lifecycle.announce import Announcer
+from tasks_server.lifecycle.breakers import Breakers
 from tasks_server.lifecycle.claims import Claims, Held
 from tasks_server.lifecycle.events import EventKind, event
 from tasks_server.store.database import Database
@@ -20,10 +21,11 @@ from tasks_server.task import OutcomeKind, Progress, Task
 class Failures:
     """Fenced like `Claims`: a task that is not held any more raises StaleTransition."""
 
-    def __init__(self, database: Database, announcer: Announcer, claims: Claims) -> None:
+    def __init__(self, database: Database, announcer: Announcer, claims: Claims, breakers: Breakers) -> None:
         self._database = database
         self._announcer = announcer
         self._claims = claims
+        self._breakers = breakers
 
     async def retry(self, task: Task, error: str, pause_ms: int) -> Task:
         """Let the task wait for its next attempt; one whose cancellation was asked for ends as cancelled."""
@@ -32,7 +34,7 @@ class Failures:
         async with self._database.transaction() as connection:
             row = (await connection.execute(change)).one_or_none()
             if row is not None:
-                await _log_failure(connection, task, row.updated_at, error, row.next_dispatch_at)
+                await self._note(connection, task, row.updated_at, error, row.next_dispatch_at)
         if row is None:
             held = Held(task.id, task.attempt)
             return await self._claims.finish(held, OutcomeKind.CANCELLED, None, None, "Cancelled")
@@ -50,20 +52,23 @@ class Failures:
             row = (await connection.execute(change)).one_or_none()
             if row is None:
                 raise StaleTransition(task.id, OutcomeKind.RESULT)
-            await _log_failure(connection, task, row.updated_at, error, None)
+            await self._note(connection, task, row.updated_at, error, None)
         self._claims.note_end(task.owner)
         await self._announcer.changed(task.id)
         return task_from_row(row)
 
+    async def _note(
+        self, connection: AsyncConnection, task: Task, at: int, error: str, next_at: int | None
+    ) -> None:
+        """For the timeline, and for the tool's circuit breaker, which this failure may open."""
+        body = {"attempt": task.attempt, "class": "transient", "error": error, "next_at": next_at}
+        open_until = await self._breakers.failed(connection, task, error)
+        if open_until is not None:
+            body["breaker_open_until"] = open_until
+        await connection.execute(requests_sql.insert_events(), [event(task.id, at, EventKind.FAILED, body)])
+
     def _fence(self, task: Task) -> tuple[str, int, str]:
         return task.id, task.attempt, self._claims.worker_id
-
-
-async def _log_failure(
-    connection: AsyncConnection, task: Task, at: int, error: str, next_at: int | None
-) -> None:
-    body = {"attempt": task.attempt, "class": "transient", "error": error, "next_at": next_at}
-    await connection.execute(requests_sql.insert_events(), [event(task.id, at, EventKind.FAILED, body)])
 
 
 def _failed(task: Task, error: str) -> str:

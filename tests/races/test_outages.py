@@ -85,7 +85,7 @@ async def test_a_cancel_between_claim_and_start_is_not_overheard(record: Record,
 
     async def publish() -> None: ...
 
-    claims = Claims(record.database, announcer, worker_id="worker-1", lease_ms=60_000)
+    claims = Claims(record.database, announcer, record.breakers, worker_id="worker-1", lease_ms=60_000)
     runner = Runner(
         registry,
         record.queue,

@@ -17,6 +17,8 @@ from tasks_server.artifacts.directory import DirectoryStore
 from tasks_server.bus import Bus
 from tasks_server.encoding import encode_text
 from tasks_server.lifecycle.announce import Announcer
+from tasks_server.lifecycle.behind_breakers import BehindBreakers
+from tasks_server.lifecycle.breakers import BreakerPolicy, Breakers
 from tasks_server.lifecycle.claims import Asked, Claims, Held, Question
 from tasks_server.lifecycle.deadlines import Deadlines
 from tasks_server.lifecycle.expiry import Expiry
@@ -106,6 +108,8 @@ class Record:
         self.upkeep = Upkeep(self.database, self.queue, self.announcer)
         self.deadlines = Deadlines(self.database, self.announcer)
         self.expiry = Expiry(self.database, self.announcer)
+        self.breakers = Breakers(self.database, BreakerPolicy())
+        self.behind_breakers = BehindBreakers(self.database, self.queue, self.announcer, self.window)
         self.reader = TaskReader(self.database)
         self.watchers = Watchers(self.bus, self.reader)
         self.service = TaskService(self.reader, self.requests, self.watchers)
@@ -130,11 +134,18 @@ class Record:
 
     def worker(self, name: str = "worker-1", lease_ms: int = 60_000) -> Claims:
         """What a worker of this name does to tasks. A negative lease belongs to a worker that is dead already."""
-        return Claims(self.database, self.announcer, worker_id=name, lease_ms=lease_ms, window=self.window)
+        return Claims(
+            self.database,
+            self.announcer,
+            self.breakers,
+            worker_id=name,
+            lease_ms=lease_ms,
+            window=self.window,
+        )
 
     def failures(self, worker: Claims) -> Failures:
         """What this worker does with attempts that fail for a passing reason."""
-        return Failures(self.database, self.announcer, worker)
+        return Failures(self.database, self.announcer, worker, self.breakers)
 
     async def create(self, **changes: Any) -> Task:
         return await self.requests.create(new_task(**changes))

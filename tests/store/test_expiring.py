@@ -36,7 +36,7 @@ HANGING = ("task_event", "input_request", "checkpoint", "artifact")
 
 
 def maintenance(record: Record) -> Maintenance:
-    tasks = (record.upkeep, record.deadlines, record.window, record.expiry)
+    tasks = (record.upkeep, record.deadlines, record.window, record.expiry, record.behind_breakers)
     return Maintenance(*tasks, record.roster, record.artifacts, Defects(), absence_ms=HOUR_MS)
 
 

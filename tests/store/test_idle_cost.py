@@ -71,7 +71,7 @@ async def full(record: Record) -> Record:
 
 
 def chores(record: Record) -> tuple[Chore, ...]:
-    tasks = (record.upkeep, record.deadlines, record.window, record.expiry)
+    tasks = (record.upkeep, record.deadlines, record.window, record.expiry, record.behind_breakers)
     return Maintenance(*tasks, record.roster, record.artifacts, Defects(), absence_ms=HOUR_MS).chores
 
 

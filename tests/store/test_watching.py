@@ -174,7 +174,7 @@ async def test_a_reading_from_before_the_commit_does_not_end_the_watch(server: R
 async def test_what_happens_before_the_publication_is_seen_all_the_same(server: Record, another: Record):
     """A process that dies between its commit and its signal costs time only: here the follower just subscribes."""
     announcer = GatedAnnouncer(another)
-    worker = Claims(another.database, announcer, worker_id="worker-1", lease_ms=60_000)
+    worker = Claims(another.database, announcer, another.breakers, worker_id="worker-1", lease_ms=60_000)
     task = await server.create()
     claiming = asyncio.create_task(worker.claim(task.id, 0))
     await announcer.gate.reached.wait()

@@ -5,10 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, Insert, Update, and_, case, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Insert,
+    Update,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.sql.dml import ReturningDelete
 
 from tasks_server.store.database import now_ms
+from tasks_server.store.statements.breakers import MAY_START, failures_of_its_tool
 from tasks_server.store.statements.terms import (
     CHANGED,
     IN_TIME,
@@ -32,11 +46,18 @@ def _held(task_id: str, attempt: int, worker: str) -> ColumnElement[bool]:
 
 
 def claim_if_waiting(
-    task_id: str, attempt: int, worker: str, lease_ms: int, max_running: int | None = None
+    task_id: str,
+    attempt: int,
+    worker: str,
+    lease_ms: int,
+    max_running: int | None = None,
+    *,
+    is_probe: bool = False,
 ) -> Update:
     """Take a waiting task; whoever comes second, too late, or with an older attempt, gets no row.
 
-    Neither does anybody while its owner has max_running tasks held. has_backlog: others wait behind its window.
+    Neither does anybody while its owner has max_running tasks held, or while the circuit breaker of its tool is open,
+    unless it lets this task probe. has_backlog: others wait behind its window.
     """
     within_limit = [] if max_running is None else [running(t.owner, max_running) < max_running]
     return (
@@ -48,6 +69,7 @@ def claim_if_waiting(
             t.lease_worker.is_(None),
             IN_TIME,
             *within_limit,
+            true() if is_probe else MAY_START,
         )
         .values(
             lease_worker=worker,
@@ -58,7 +80,11 @@ def claim_if_waiting(
             **NOT_WAITING,
             **CHANGED,
         )
-        .returning(*TASK.c, has_backlog().label("has_backlog"))
+        .returning(
+            *TASK.c,
+            has_backlog().label("has_backlog"),
+            failures_of_its_tool().label("failures_of_its_tool"),
+        )
     )
 
 
