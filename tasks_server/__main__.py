@@ -11,8 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks_server.command_line import BUILT_IN, add_work_options, port, refuse, warn_of_unknown_settings
-from tasks_server.errors import ConfigurationError
+from tasks_server.command_line import (
+    BUILT_IN,
+    add_work_options,
+    port,
+    positive,
+    refuse,
+    warn_of_unknown_settings,
+)
+from tasks_server.errors import ConfigurationError, TasksError
 
 if TYPE_CHECKING:
     from tasks_server.settings import Settings
@@ -24,7 +31,7 @@ def main() -> None:
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
         code = command(arguments)
-    except ConfigurationError as error:
+    except TasksError as error:
         code = refuse(error)
     sys.exit(code)
 
@@ -68,7 +75,29 @@ def parser() -> argparse.ArgumentParser:
 
     migrate = commands.add_parser("migrate", help="bring the database to the shape this version needs")
     migrate.set_defaults(command=_migrate)
+    _add_operators_commands(commands)
     return root
+
+
+def _add_operators_commands(commands: Any) -> None:
+    letters = commands.add_parser("dead-letters", help="list the tasks that took too many workers down")
+    letters.add_argument(
+        "--limit", type=positive, default=100, metavar="N", help="at most so many (%(default)s)"
+    )
+    show = commands.add_parser("show", help="everything that happened to a task")
+    replay = commands.add_parser("replay", help="start what failed or was cancelled again, as a new task")
+    for command in (letters, show):
+        command.add_argument("--json", action="store_true", help="for programs")
+    for command in (show, replay):
+        command.add_argument("task_id", metavar="TASK_ID")
+    for command, run in ((letters, _dead_letters), (show, _show), (replay, _replay)):
+        command.add_argument(
+            "--data-dir",
+            type=Path,
+            metavar="DIR",
+            help="of the `tasks-server dev` that runs on this directory",
+        )
+        command.set_defaults(command=run)
 
 
 def _add_address(command: argparse.ArgumentParser) -> None:
@@ -164,6 +193,42 @@ def _migrate(_: argparse.Namespace) -> int:
 
     run_event_loop(migrate_database(settings.database_url))
     return 0
+
+
+def _dead_letters(arguments: argparse.Namespace) -> int:
+    from tasks_server.event_loop import run_event_loop
+    from tasks_server.operators.commands import list_dead_letters
+
+    with _record(arguments) as settings:
+        run_event_loop(list_dead_letters(settings, limit=arguments.limit, as_json=arguments.json))
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from tasks_server.event_loop import run_event_loop
+    from tasks_server.operators.commands import show
+
+    with _record(arguments) as settings:
+        run_event_loop(show(settings, arguments.task_id, as_json=arguments.json))
+    return 0
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from tasks_server.event_loop import run_event_loop
+    from tasks_server.operators.commands import replay
+
+    with _record(arguments) as settings:
+        run_event_loop(replay(settings, arguments.task_id))
+    return 0
+
+
+@contextmanager
+def _record(arguments: argparse.Namespace) -> Generator[Settings]:
+    """The settings of those who work on the record: the environment's, or those of a running `dev`."""
+    from tasks_server.settings import Settings
+
+    with _joining(arguments.data_dir, _settings("server")):
+        yield Settings.read()
 
 
 if __name__ == "__main__":

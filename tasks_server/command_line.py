@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Iterable
 
-from tasks_server.errors import ConfigurationError
+from tasks_server.errors import TasksError
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def warn_of_unknown_settings(environment: Iterable[str], fields: Iterable[str]) 
             log.warning("%s is no setting and has no effect%s", variable, meant)
 
 
-def refuse(error: ConfigurationError) -> int:
+def refuse(error: TasksError) -> int:
     """Say on stderr what is wrong; the exit code."""
     sys.stderr.write("".join(f"tasks-server: {line}\n" for line in str(error).splitlines()))
     return REFUSED

@@ -11,6 +11,7 @@ TasksError
  │    └── FileDamaged        the file is not what was stored
  ├── IdempotencyConflict     another request was submitted under this idempotency key
  ├── TooManyQueued           the owner has as many tasks waiting as he may
+ ├── CommandRefused          what an operator asked for cannot be done
  └── RpcError                becomes a JSON-RPC error object as it stands
 """
 
@@ -118,6 +119,10 @@ class TooManyQueued(TasksError):
         )
         self.limit = limit
         self.retry_after_ms = retry_after_ms
+
+
+class CommandRefused(TasksError):
+    """What an operator asked for cannot be done; the message says why."""
 
 
 class RpcError(TasksError):

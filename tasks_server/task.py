@@ -185,7 +185,7 @@ class NewTask:
     answers: responses to questions that were asked before the task existed, by question key.
     start_within_ms, deadline_ms: how soon the task must have been started and must have ended, from its creation.
     priority orders tasks of one owner, higher first. idempotency_key: what is submitted again under the same key of
-    the same owner is the task that is there already.
+    the same owner is the task that is there already. replay_of: the task that this one repeats.
     """
 
     owner: str
@@ -205,4 +205,5 @@ class NewTask:
     start_within_ms: int | None = None
     deadline_ms: int | None = None
     idempotency_key: str | None = None
+    replay_of: str | None = None
     id: str = field(default_factory=new_task_id)

@@ -134,6 +134,7 @@ def row_of_new_task(new: NewTask, now: int, next_dispatch_at: int) -> dict[str, 
         "poll_interval_ms": new.poll_interval_ms,
         "max_crashes": new.max_crashes,
         "priority": new.priority,
+        "replay_of": new.replay_of,
         "start_by": _after(now, new.start_within_ms),
         "deadline_at": _after(now, new.deadline_ms),
     }

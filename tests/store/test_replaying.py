@@ -1,0 +1,105 @@
+"""What operators do with tasks that did not end well: read what happened, and start them again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tasks_server.errors import CommandRefused
+from tasks_server.lifecycle.replay import Replays
+from tasks_server.operators.history import History
+from tasks_server.operators.timeline import timeline
+from tasks_server.task import OutcomeKind, Task, TaskStatus
+from tests.store.record import ATTACHED, OWNER, Record, claim, held
+
+
+async def dead_letter(record: Record, **changes: Any) -> Task:
+    task = await claim(record.worker("dead", lease_ms=-1000), await record.create(max_crashes=1, **changes))
+    assert await record.upkeep.rescue() == 1
+    return await record.task(task.id)
+
+
+async def test_a_dead_letter_becomes_a_new_task(record: Record):
+    old = await dead_letter(record, origin=ATTACHED, deadline_ms=60_000, priority=3)
+    before = await record.row(old.id)
+    new = await Replays(record.database, record.requests).replay(old.id)
+    assert (new.owner, new.name, new.arguments, new.queue) == (old.owner, old.name, old.arguments, old.queue)
+    assert (new.status, new.attempt, new.crashes, new.max_crashes) == (TaskStatus.WORKING, 0, 0, 1)
+    row = await record.row(new.id)
+    assert (row["replay_of"], row["door"], row["priority"]) == (old.id, "handle", 3)
+    assert row["deadline_at"] - row["created_at"] == 60_000
+    assert f"{new.id}:0" in await record.announced()
+    assert await record.row(old.id) == before
+
+
+async def test_what_was_cancelled_or_ended_with_an_error_can_be_replayed(record: Record):
+    replays = Replays(record.database, record.requests)
+    cancelled = await record.create()
+    await record.requests.cancel(OWNER, cancelled.id)
+    worker = record.worker()
+    failed = await claim(worker, await record.create())
+    await worker.finish(held(failed), OutcomeKind.RESULT, '{"content":[],"isError":true}', None, None)
+    for task in (cancelled, failed):
+        assert (await replays.replay(task.id)).id != task.id
+
+
+async def test_what_runs_or_has_succeeded_or_is_not_there_is_refused(record: Record):
+    replays = Replays(record.database, record.requests)
+    with pytest.raises(CommandRefused, match="There is no task nobody"):
+        await replays.replay("nobody")
+    with pytest.raises(CommandRefused, match="is working; only what has ended"):
+        await replays.replay((await record.create()).id)
+    with pytest.raises(CommandRefused, match="has completed; only what failed"):
+        await replays.replay((await record.finished()).id)
+
+
+async def test_the_history_tells_every_attempt_its_error_and_the_next_time(record: Record):
+    worker = record.worker()
+    task = await claim(worker, await record.create(max_crashes=2))
+    await record.failures(worker).retry(task, "The archive is busy.", 6_000)
+    await claim(record.worker("dead", lease_ms=-1000), await record.task(task.id))
+    await record.upkeep.rescue()
+    told = "\n".join(timeline(await History(record.database).of(task.id)))
+    said = (
+        "1 of 3 retries used, 1 of 2 crashes",
+        "last error  Worker dead was lost",
+        "attempt 0 was started by worker worker-1",
+        "attempt 0 failed (transient): The archive is busy.; the next one starts at 2",
+        "attempt 1 was started by worker dead",
+        "attempt 1 lost its worker dead",
+        "it is announced to workers",
+    )
+    for text in said:
+        assert text in told
+
+
+async def test_the_commands_list_show_and_replay(record: Record):
+    old = await dead_letter(record)
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        env = {"TASKS_DATABASE_URL": record.database_url, "TASKS_REDIS_URL": record.redis_url}
+        return subprocess.run(
+            [sys.executable, "-m", "tasks_server", *words],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=50,
+        )
+
+    (letter,) = json.loads(command("dead-letters", "--json").stdout)
+    assert (letter["id"], letter["crashes"], letter["last_error"]) == (old.id, 1, "Worker dead was lost")
+    shown = json.loads(command("show", old.id, "--json").stdout)
+    assert [event["kind"] for event in shown["events"]] == ["attempt", "lost"]
+    replayed = command("replay", old.id).stdout.split()
+    assert replayed[1:] == ["repeats", old.id]
+    assert (await record.task(replayed[0])).status is TaskStatus.WORKING
+    refused = command("show", "nobody")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "tasks-server: There is no task nobody. It may have expired, or the id may be wrong.\n",
+    )
