@@ -53,7 +53,8 @@ async def test_a_worker_that_cannot_renew_stops_what_it_may_have_lost(record: Re
         finally:
             stopped.set()
 
-    task = await record.create(name="work", arguments="{}")
+    # On a busy machine it may lose its lease more often than once; that must not be the end of the task.
+    task = await record.create(name="work", arguments="{}", max_retries=99, max_crashes=99)
     for each in (record, another):  # their own connections stay
         await each.row(task.id)
         await each.task(task.id)
@@ -63,9 +64,11 @@ async def test_a_worker_that_cannot_renew_stops_what_it_may_have_lost(record: Re
         async with locked(another, task.id):
             began = asyncio.get_running_loop().time()
             await stopped.wait()
-            assert asyncio.get_running_loop().time() - began < 5.0
+            assert asyncio.get_running_loop().time() - began < 12.0, "before SQLite gives up by itself"
     await wait_until(
-        lambda: connection_threads() <= before, describing="SQLite has given up what was given up"
+        lambda: connection_threads() <= before,
+        timeout_seconds=20,
+        describing="SQLite has given up what was given up",
     )
     assert (await record.task(task.id)).status is TaskStatus.WORKING
 
