@@ -12,14 +12,14 @@ import httpx2
 import pytest
 
 from tests.crashes.client import Client
-from tests.crashes.house import ON_SQLITE, House
+from tests.crashes.house import ON_SQLITE, House, Job
 from tests.support.processes import Started
 from tests.support.servers import ValkeyServer
 from tests.support.waiting import wait_until
 
 T = TypeVar("T")
 CLIENTS = 4
-PROMPT_SECONDS = 8.0
+PROMPT_SECONDS = 5.0
 
 
 @pytest.fixture
@@ -119,20 +119,22 @@ async def test_what_a_leaving_worker_hands_back_is_started_by_an_idle_one_at_onc
     await house.work(*tools)
     asked = asyncio.get_running_loop().time()
     leaving.send(signal.SIGTERM)
-    for job in jobs[:2]:
-        await wait_until(
-            lambda: sum(line.startswith(("start", "process")) for line in job.diary) == 2,  # noqa: B023
-            20,
-            describing="the next run",
-        )
-    took = asyncio.get_running_loop().time() - asked
-    assert took < PROMPT_SECONDS, "much less than a lease"
+    await runs_again(jobs[0])
+    assert asyncio.get_running_loop().time() - asked < PROMPT_SECONDS, "much less than a lease"
+    await runs_again(jobs[1])  # its tool is deaf: it had to be killed after its grace
     assert await leaving.ended() == 0
     await client.accept(jobs[2].task_id)
     for job in jobs:
         job.gate.touch()
         await client.completed(job.task_id)
         assert (await house.story(job)).crashes == 0
+
+
+async def runs_again(job: Job) -> None:
+    def twice() -> bool:
+        return sum(line.startswith(("start", "process")) for line in job.diary) == 2
+
+    await wait_until(twice, 30, describing=f"the second run of {job.task_id}")
 
 
 @ON_SQLITE
