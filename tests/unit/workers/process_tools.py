@@ -39,6 +39,10 @@ class Converted(BaseModel):
     markdown: Artifact
 
 
+def asked() -> bool:
+    return True
+
+
 def count(source: str) -> int:
     return len(source)
 
@@ -63,6 +67,19 @@ async def convert_asynchronously(ctx: TaskContext, sure: Annotated[Confirm, AskF
         ctx.ask("First?", Confirm, key="first"), ctx.ask("Second?", Confirm, key="second")
     )
     return f"{sure.confirm} {first.confirm} {second.confirm}"
+
+
+@tool(runs_in="process")
+async def ask_briefly(ctx: TaskContext) -> str:
+    """Gives up its question, and works on."""
+    asking = asyncio.create_task(
+        ctx.ask("Go on?", Confirm, key="go", within="2d", default=Confirm(confirm=True))
+    )
+    await ctx.step("asked", asked)  # it goes the same way as the question, so that is under way by now
+    asking.cancel()
+    await asyncio.wait([asking])
+    await ctx.status("gave up")
+    return "done"
 
 
 @tool(runs_in="process")

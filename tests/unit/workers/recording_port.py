@@ -18,6 +18,8 @@ class RecordingPort(TaskPort):
         self.statuses: list[str] = []
         self.lines: list[tuple[str, Any, str | None]] = []
         self.questions: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.deadlines: dict[str, tuple[int | None, dict[str, Any] | None]] = {}
+        self.given_up: list[str] = []
         self.steps: dict[str, Any] = {}
         self.files: dict[str, bytes] = {}
         self.announced: list[str] = []
@@ -50,10 +52,15 @@ class RecordingPort(TaskPort):
     ) -> dict[str, Any]:
         key = key or f"question-{len(self.questions) + 1}"
         self.questions[key] = (method, params)
+        self.deadlines[key] = (within_ms, default)
         if key in self._answers:
             return self._answers[key]
         self._waiting[key] = asyncio.get_running_loop().create_future()
-        return await self._waiting[key]
+        try:
+            return await self._waiting[key]
+        except asyncio.CancelledError:
+            self.given_up.append(key)
+            raise
 
     async def recall(self, step: str) -> tuple[bool, Any]:
         return step in self.steps, self.steps.get(step)

@@ -91,6 +91,13 @@ async def test_an_async_tool_asks_several_questions_at_once_from_its_process() -
     assert (await running)["content"][0]["text"] == "True True False"
 
 
+async def test_a_question_that_a_process_gives_up_is_given_up_by_its_worker() -> None:
+    port = RecordingPort()
+    assert (await run(tools.ask_briefly, port))["content"][0]["text"] == "done"
+    assert port.deadlines == {"go": (172_800_000, accepted(confirm=True))}
+    assert port.given_up == ["go"]
+
+
 async def test_a_process_is_the_tools_own_and_leaves_nothing(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
