@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
+import psutil
 import pytest
 from sqlalchemy import text
 
@@ -47,6 +48,36 @@ async def test_postgresql_comes_back(
             postgres.start()
         await during
         await tasks.balance()
+
+
+async def test_postgresql_hangs(house_on_a_fault: tuple[House, PostgresServer]):
+    """Its connections stay open and say nothing: requests wait, work that has ended waits to be written."""
+    house, postgres = house_on_a_fault
+    async with rush(house, lease_seconds=PATIENT) as tasks:
+        tasks.client.patient = True
+        with standing_still(postgres):
+            during = asyncio.create_task(tasks.more())
+            for job in tasks.running:
+                job.gate.touch()
+                await job.has_written("end")
+            await tasks.client.misses("database")
+            assert not during.done()
+        await during
+        await tasks.balance()
+
+
+@contextmanager
+def standing_still(postgres: PostgresServer) -> Generator[None]:
+    """SIGSTOP for all its processes."""
+    main = psutil.Process(postgres.pid)
+    processes = [main, *main.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 @ON_POSTGRESQL
