@@ -294,8 +294,8 @@ class Claims:
             release = claims_sql.release_if_held(*self._fence(held), pause)
             row = (await connection.execute(release)).one_or_none()
             if row is not None:
-                body = {"attempt": held.attempt}
-                await _log(connection, held.task_id, row.updated_at, EventKind.RELEASED, body)
+                now: int = (await connection.execute(terms_sql.clock())).scalar_one()
+                await _log(connection, held.task_id, now, EventKind.RELEASED, {"attempt": held.attempt})
         if row is None:
             await self.finish(held, OutcomeKind.CANCELLED, None, None, "Cancelled")
             return

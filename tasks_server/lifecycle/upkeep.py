@@ -72,7 +72,8 @@ class Upkeep:
             if row is None:
                 return None
             body = {"attempt": task.attempt, "worker": task.lease_worker}
-            lost = event(task.id, row.updated_at, EventKind.LOST, body)
+            now: int = (await connection.execute(terms_sql.clock())).scalar_one()
+            lost = event(task.id, now, EventKind.LOST, body)
             await connection.execute(requests_sql.insert_events(), [lost])
         rescued = task_from_row(row)
         fate = "waits for another" if rescued.status is TaskStatus.WORKING else f"is {rescued.status}"

@@ -11,7 +11,7 @@ import pytest
 from tasks_server.redis_client import UNAVAILABLE
 from tasks_server.task import TaskStatus
 from tests.store.counting import traffic
-from tests.store.record import OWNER, Record, accept, ask, claim, finish, opened
+from tests.store.record import OWNER, Record, accept, ask, claim, finish, held, opened
 from tests.support.redis_keys import flush
 from tests.support.servers import ValkeyServer
 
@@ -212,3 +212,16 @@ async def test_an_outage_of_the_database_after_a_flush_forgets_nothing(
             await record.upkeep.dispatch()
     assert await record.upkeep.dispatch() == 1
     assert await record.announced() == [f"{task.id}:0"]
+
+
+async def test_the_log_says_when_a_worker_let_go_not_when_the_task_last_changed(record: Record):
+    worker, dead = record.worker(), record.worker("dead", lease_ms=-1000)
+    released, lost = await claim(worker, await record.create()), await claim(dead, await record.create())
+    await ask(dead, lost)
+    for task in (released, lost):
+        await record.shift(task.id, "updated_at", -60_000)
+    await worker.release(held(released))
+    await record.upkeep.rescue()
+    for task, kind in ((released, "released"), (lost, "lost")):
+        (event,) = [row for row in await record.rows("task_event", task.id) if row["kind"] == kind]
+        assert event["at"] > (await record.row(task.id))["updated_at"] + 50_000
