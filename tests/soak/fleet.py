@@ -112,7 +112,7 @@ class Fleet:
             options = ("serve", "--port", str(port))
             self.servers.append(self._member(f"server {number + 1}", "Listening on", *options))
         for number in range(WORKERS):
-            options = ("worker", "--tools", "tests.soak.tools", "--concurrency", "5")
+            options = ("worker", "--tools", "tests.soak.tools", "--concurrency", "8")
             self.workers.append(self._member(f"worker {number + 1}", "worker .* offers", *options))
         await asyncio.gather(*(member.start() for member in self.members))
 

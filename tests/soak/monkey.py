@@ -1,4 +1,4 @@
-"""Breaks one part after the other at random moments, and notes when it did what."""
+"""Breaks one part after the other at random moments, and notes when it did what (`faults.log` of a kept run)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from tests.soak.faults import KINDS, Breaker, Kind
 from tests.soak.fleet import Fleet
@@ -27,6 +28,7 @@ class Monkey:
     """At most `AT_ONCE` faults are under way together, never two of the same part."""
 
     def __init__(self, fleet: Fleet, choice: random.Random) -> None:
+        self._fleet = fleet
         self._choice = choice
         self._breaker = Breaker(fleet, choice)
         self.kinds = [kind for kind in KINDS if fleet.postgres is not None or not kind.only_postgresql]
@@ -47,6 +49,8 @@ class Monkey:
         try:
             async with self._breaker.part(kind.part) as part:
                 self.faults.append(Fault(kind.name, time.time()))
+                with (self._fleet.directory / "faults.log").open("a") as log:
+                    log.write(f"{datetime.now():%H:%M:%S} {kind.name} {part.name if part else ''}\n")
                 await kind.action(self._breaker, part)
         finally:
             free.release()
