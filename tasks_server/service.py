@@ -23,20 +23,30 @@ class TaskService:
         self._watchers = watchers
 
     async def submit(self, new: NewTask) -> Task:
-        """Record a task and hand it to its workers. It is durable, and known to every replica, on return."""
-        return await self._requests.create(new)
+        """Record a task and hand it to its workers. It is durable, and known to every replica, on return.
+
+        Under an idempotency key that the owner has used before for the same request, the task is the one that is
+        there, as it is now. Raises IdempotencyConflict for another request, TooManyQueued at the owner's limit.
+        """
+        task = await self._requests.create(new)
+        return task if task.id == new.id else await self.get(new.owner, task.id)
 
     @asynccontextmanager
     async def submit_and_watch(self, new: NewTask) -> AsyncGenerator[Watch]:
-        """Submit a task and follow it with live signals, of which none is missed."""
+        """Submit a task and follow it with live signals; of a task that is new none is missed."""
         async with self._watchers.register(new.owner, [new.id], signals=True) as watch:
-            creating = asyncio.ensure_future(self.submit(new))
+            creating = asyncio.ensure_future(self._requests.create(new))
             try:
-                watch.admit([await asyncio.shield(creating)])
+                task = await asyncio.shield(creating)
             except asyncio.CancelledError:
                 # The row may be on its way; whoever cancelled us must find it there to cancel it.
                 await asyncio.wait([creating])
                 raise
+            if task.id == new.id:
+                watch.admit([task])
+                yield watch
+                return
+        async with self.watch(new.owner, [task.id], signals=True) as watch:
             yield watch
 
     async def get(self, owner: str, task_id: str) -> Task:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from tasks_server.errors import TasksError
+from tasks_server.task import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from tasks_server.uri_template import variables_of
 from workers.definition import ATTRIBUTE, Complete, Definition, RunsIn
 from workers.errors import DeclarationError, ToolError
@@ -110,6 +111,14 @@ def checked_queue(queue: str | None) -> str | None:
     if queue is not None and not _QUEUE.fullmatch(queue):
         raise ValueError(f"{queue!r} is not the name of a queue; use 1 to 128 of A-Z a-z 0-9 _ . -")
     return queue
+
+
+def checked_priority(priority: int) -> int:
+    if not LOWEST_PRIORITY <= priority <= HIGHEST_PRIORITY:
+        raise ValueError(
+            f"priority={priority} cannot be; it goes from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}, 0 is usual"
+        )
+    return priority
 
 
 def checked_retries(retries: int) -> int:

@@ -18,6 +18,7 @@ from workers.declaration import (
     checked_max_crashes,
     checked_memory,
     checked_name,
+    checked_priority,
     checked_queue,
     checked_retries,
     checked_retry_delay,
@@ -55,6 +56,7 @@ def tool(
     runs_in: RunsIn | None = None,
     memory: Size = None,
     queue: str | None = None,
+    priority: int = 0,
     annotations: BaseModel | Mapping[str, Any] | None = None,
     input_schema: JsonSchema | None = None,
     output_schema: JsonSchema | None = None,
@@ -71,7 +73,8 @@ def tool(
     keep: how long a finished task can be fetched. poll_interval: how often clients are told to look.
     runs_in: "event_loop" (async functions' default), "thread" (plain functions' default), or "process", which
     can be killed and, with memory="1GiB", limited.
-    queue: what workers select tools by.
+    queue: what workers select tools by. priority: from -100 to 100; of what one client has waiting, the highest goes
+    first.
     annotations: hints for clients (ToolAnnotations).
     input_schema, output_schema: published as they are instead of being made from the signature; with
     input_schema the function takes `**arguments`.
@@ -101,6 +104,7 @@ def tool(
                 runs_in=chosen,
                 run_timeout_ms=milliseconds(timeout),
                 queue=checked_queue(queue),
+                priority=checked_priority(priority),
                 input_schema=schema,
                 output_schema=returned,
                 returns=adapter,

@@ -57,6 +57,7 @@ class ToolDefinition(Runnable):
     retention_ms: int | None
     poll_interval_ms: int
     max_retries: int
+    priority: int
     retry_delay_ms: int
     retry_on: tuple[type[Exception], ...]
     max_crashes: int
@@ -78,6 +79,7 @@ class ToolDefinition(Runnable):
             retention_ms=self.retention_ms,
             poll_interval_ms=self.poll_interval_ms,
             max_retries=self.max_retries,
+            priority=self.priority,
             max_crashes=self.max_crashes,
             start_within_ms=self.start_within_ms,
             deadline_ms=self.deadline_ms,

@@ -9,10 +9,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tasks_server.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, InvalidAnswer, RpcError, TaskNotFound
+from tasks_server.errors import (
+    INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
+    TOO_MANY_QUEUED,
+    IdempotencyConflict,
+    InvalidAnswer,
+    RpcError,
+    TaskNotFound,
+    TooManyQueued,
+)
 from tasks_server.protocol.caller import read_caller
 from tasks_server.protocol.dialect import Call, Dialect, Handler, Outlet, Stream
 from tasks_server.protocol.headers import PROTOCOL_VERSION, Headers
@@ -51,10 +60,11 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """An encoded JSON-RPC response. error_code is set if it is an error."""
+    """An encoded JSON-RPC response. error_code is set if it is an error, retry_after_ms if it may pass."""
 
     payload: bytes
     error_code: int | None = None
+    retry_after_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +137,12 @@ async def _guarded(request_id: RequestId, work: Callable[[], Awaitable[T]]) -> T
         return _failed(request_id, error)
     except (TaskNotFound, InvalidAnswer) as error:
         return _failed(request_id, InvalidParams(str(error)))
+    except IdempotencyConflict as error:
+        return _failed(request_id, InvalidParams(str(error), {"idempotencyKey": error.key}))
+    except TooManyQueued as error:
+        data = {"limit": error.limit, "retryAfterMs": error.retry_after_ms}
+        refused = _failed(request_id, RpcError(TOO_MANY_QUEUED, str(error), data))
+        return replace(refused, retry_after_ms=error.retry_after_ms)
     except Exception as error:
         if is_outage(error):
             log.warning("A request could not be answered, the database is away: %s", error)

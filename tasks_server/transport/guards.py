@@ -88,7 +88,7 @@ class CrossOrigin(CORSMiddleware):
             allow_methods=("GET", "HEAD", "POST"),
             allow_headers=(ANY,),
             allow_private_network=True,
-            expose_headers=("Accept-Ranges", "Content-Disposition", "Content-Range", "ETag"),
+            expose_headers=("Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Retry-After"),
         )
         self._origins = TrustedOrigins(settings)
 

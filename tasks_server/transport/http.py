@@ -6,6 +6,7 @@ one JSON body or one event stream out, no sessions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ from tasks_server.errors import (
     METHOD_NOT_FOUND,
     MISSING_CLIENT_CAPABILITY,
     PARSE_ERROR,
+    TOO_MANY_QUEUED,
     UNSUPPORTED_PROTOCOL_VERSION,
     RpcError,
 )
@@ -66,6 +68,7 @@ STATUS_OF_ERROR: Mapping[int | None, int] = {
     HEADER_MISMATCH: 400,
     MISSING_CLIENT_CAPABILITY: 400,
     UNSUPPORTED_PROTOCOL_VERSION: 400,
+    TOO_MANY_QUEUED: 429,
 }
 """Where the specification names no status the answer is 200: the exchange itself has worked."""
 
@@ -166,7 +169,10 @@ def _refusal(status: int, reason: str, **headers: str) -> Response:
 
 
 def _json(final: Final) -> Response:
-    return Response(final.payload, STATUS_OF_ERROR.get(final.error_code, 200), media_type=JSON)
+    headers: dict[str, str] = {}
+    if final.retry_after_ms is not None:
+        headers["Retry-After"] = str(math.ceil(final.retry_after_ms / 1000))
+    return Response(final.payload, STATUS_OF_ERROR.get(final.error_code, 200), headers, JSON)
 
 
 def _plain_json(content: Mapping[str, Any], status: int = 200) -> Response:

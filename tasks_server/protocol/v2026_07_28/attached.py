@@ -42,7 +42,10 @@ def start(call: Call, new: NewTask, **fields: Any) -> Stream:
     """Carry out `new` while the caller waits. `fields` are added to the result unless it has them itself."""
     responses = input_responses(call)
     watching = call.parts.service.submit_and_watch(new)
-    return Stream(lambda outlet: _Attached(call, new.id, outlet, fields, responses).follow(watching))
+    returns = new.idempotency_key is not None
+    return Stream(
+        lambda outlet: _Attached(call, new.id, outlet, fields, responses, keeps_task=returns).follow(watching)
+    )
 
 
 def resume(call: Call, task_id: str, **fields: Any) -> Stream:
@@ -65,7 +68,8 @@ class _Attached:
     """One caller waiting for one task.
 
     responses: answers that came before their questions; each is used once, when its question comes up.
-    keeps_task: whether the task outlives this wait, because it has ended or its caller is to come back.
+    keeps_task: whether the task outlives this wait, because it has ended or its caller is to come back (who gave an
+    idempotency key can: by calling again).
     """
 
     call: Call
@@ -104,6 +108,8 @@ class _Attached:
 
     async def _watch(self, watching: AbstractAsyncContextManager[Watch]) -> Result:
         async with watching as watch:
+            # Under an idempotency key it may be another task than the one that was to be created.
+            self.task_id = next(iter(watch.accepted), self.task_id)
             async for event in watch:
                 match event:
                     case TaskProgressed():

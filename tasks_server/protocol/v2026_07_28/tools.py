@@ -16,6 +16,7 @@ from tasks_server.protocol.v2026_07_28.pages import list_result
 from tasks_server.protocol.v2026_07_28.projection import task_fields
 from tasks_server.protocol.v2026_07_28.request_state import open_state
 from tasks_server.protocol.v2026_07_28.results import created, tool_error
+from tasks_server.protocol.wishes import Wishes, read_wishes
 from tasks_server.retention import bounded_retention_ms
 from tasks_server.task import Door, Method, NewTask
 from tasks_server.waiting import nobody
@@ -39,6 +40,7 @@ async def call_tool(call: Call) -> Result | Stream:
         raise InvalidParams(f"Unknown tool: {name}")
     if call.headers is not None:
         check_params(call.headers, tool.input_schema, arguments)
+    wishes = read_wishes(call)
     if tool.task_support == "required":
         call.caller.require_tasks(f"The tool {name}")
     state = open_state(call)
@@ -50,15 +52,20 @@ async def call_tool(call: Call) -> Result | Stream:
     if not isinstance(answers, tuple):
         return answers
     if call.caller.declares_tasks and tool.task_support != "forbidden":
-        task = await call.parts.service.submit(_new_task(call, tool, arguments, answers, Door.HANDLE))
-        return created(task_fields(call.parts.waiting.explained(task)))
+        new = _new_task(call, tool, arguments, answers, wishes, Door.HANDLE)
+        return created(task_fields(call.parts.waiting.explained(await call.parts.service.submit(new))))
     if not offers.is_served(tool.queue):
         return tool_error(nobody(tool.name))
-    return attached.start(call, _new_task(call, tool, arguments, answers, Door.ATTACHED))
+    return attached.start(call, _new_task(call, tool, arguments, answers, wishes, Door.ATTACHED))
 
 
 def _new_task(
-    call: Call, tool: ToolOffer, arguments: dict[str, Any], answers: Answers, door: Door
+    call: Call,
+    tool: ToolOffer,
+    arguments: dict[str, Any],
+    answers: Answers,
+    wishes: Wishes,
+    door: Door,
 ) -> NewTask:
     return NewTask(
         owner=call.caller.owner,
@@ -73,7 +80,8 @@ def _new_task(
         run_timeout_ms=tool.run_timeout_ms,
         max_retries=tool.max_retries,
         max_crashes=tool.max_crashes,
-        priority=tool.priority,
+        priority=tool.priority if wishes.priority is None else wishes.priority,
+        idempotency_key=wishes.idempotency_key,
         start_within_ms=tool.start_within_ms,
         deadline_ms=tool.deadline_ms,
         answers=answers,
