@@ -46,6 +46,7 @@ class Slots:
         self.looked_at: dict[str, float] = {}
         # Picking reserves a slot across several awaits, so one queue picks at a time.
         self.picking = asyncio.Lock()
+        self.turn = asyncio.Lock()
 
     @property
     def used(self) -> int:
@@ -58,8 +59,14 @@ class Slots:
         self.workers.append(newcomer)
 
     def wake(self) -> None:
+        """Let all queues look, in turn: the one that has picked last comes last."""
         for worker in self.workers:
             worker.wake()
+
+    def has_picked(self, worker: QueueWorker) -> None:
+        if worker in self.workers:
+            self.workers.remove(worker)
+            self.workers.append(worker)
 
 
 class QueueWorker(Worker):
@@ -109,8 +116,9 @@ class QueueWorker(Worker):
     async def main(self) -> None:
         """Pick work whenever woken, and once a second in case a wake-up was lost."""
         while True:
-            self._woken.clear()
-            await self._poll_iteration()
+            async with self._slots.turn:  # in the order in which they were woken
+                self._woken.clear()
+                await self._poll_iteration()
             if self.allow_pick_jobs and not self._slots.paused:
                 self._slots.looked_at[self._queue] = time.monotonic()
             with anyio.move_on_after(POLL_SECONDS):
@@ -120,7 +128,10 @@ class QueueWorker(Worker):
         fresh = [job for job in job_ids if job.decode() not in self.tasks]
         async with self._slots.picking:
             if self.allow_pick_jobs and not self._slots.paused:
+                used = self._slots.used
                 await super().start_jobs(fresh)
+                if self._slots.used > used:
+                    self._slots.has_picked(self)
 
     async def run_job(self, job_id: str, score: int) -> None:
         """arq's bookkeeping around the task may fail with Redis. It is not needed, and `main` notices anyway."""

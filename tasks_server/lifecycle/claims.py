@@ -89,28 +89,47 @@ class Claims:
         None when it is gone, taken, finished or on a later attempt; when its owner may not run more, and then it
         waits behind his window until another one of his ends; and while its tool's circuit breaker is open.
         """
-        stepped_back = admission = None
         async with self._database.transaction() as connection:
-            if self._max_running is not None and not self._database.is_sqlite:
-                await connection.execute(claims_sql.claim_one_at_a_time(task_id))
-            row = await self._take(connection, task_id, attempt)
-            if row is None:
-                admission = await self._breakers.admit(connection, task_id, attempt)
-            if admission is Admission.PROBE:
-                row = await self._take(connection, task_id, attempt, is_probe=True)
+            row, stepped_back, paused = await self._take_or_step_back(connection, task_id, attempt)
             task = None if row is None else task_from_row(row)  # what cannot be read is not claimed
             if row is not None:
                 body = {"attempt": attempt, "worker": self.worker_id}
                 await _log(connection, task_id, row.updated_at, EventKind.ATTEMPT, body)
-            elif self._max_running is not None and admission is not Admission.PAUSED:
-                step = claims_sql.step_back_if_over_limit(task_id, attempt, self._max_running)
-                stepped_back = (await connection.execute(step)).one_or_none()
-        if row is not None or stepped_back is not None or admission is Admission.PAUSED:
+        if row is not None or stepped_back is not None or paused:
             await self._announcer.changed(task_id)
         self._note_room(row, stepped_back)
         if row is not None:
             self._breakers.noticed(row.name, row.failures_of_its_tool)
         return task
+
+    async def _take_or_step_back(
+        self, connection: AsyncConnection, task_id: str, attempt: int
+    ) -> tuple[Any | None, Any | None, bool]:
+        """The row if it is taken, the row if it has stepped back, and whether a circuit breaker has paused it."""
+        if self._max_running is None:
+            row, admission = await self._take_if_admitted(connection, task_id, attempt)
+            return row, None, admission is Admission.PAUSED
+        if not self._database.is_sqlite:
+            await connection.execute(claims_sql.claim_one_at_a_time(task_id))
+        for _ in range(2):  # another one may end between the two statements: then neither changes a row
+            row, admission = await self._take_if_admitted(connection, task_id, attempt)
+            if row is not None or admission is Admission.PAUSED:
+                return row, None, admission is Admission.PAUSED
+            step = claims_sql.step_back_if_over_limit(task_id, attempt, self._max_running)
+            stepped_back = (await connection.execute(step)).one_or_none()
+            if stepped_back is not None:
+                return None, stepped_back, False
+        return None, None, False
+
+    async def _take_if_admitted(
+        self, connection: AsyncConnection, task_id: str, attempt: int
+    ) -> tuple[Any | None, Admission | None]:
+        row, admission = await self._take(connection, task_id, attempt), None
+        if row is None:
+            admission = await self._breakers.admit(connection, task_id, attempt)
+        if admission is Admission.PROBE:
+            row = await self._take(connection, task_id, attempt, is_probe=True)
+        return row, admission
 
     async def _take(
         self, connection: AsyncConnection, task_id: str, attempt: int, *, is_probe: bool = False
