@@ -51,6 +51,7 @@ async def test_a_short_lock_delays_writes_and_no_reads(house: House):
 
 @ON_SQLITE
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 async def test_a_lock_that_outlasts_every_patience(house: House):
     """The server says that it cannot; what had been accepted is done when the lock is gone."""
     async with rush(house, lease_seconds="4") as tasks:

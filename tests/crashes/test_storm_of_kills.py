@@ -6,6 +6,8 @@ import asyncio
 import random
 import signal
 
+import pytest
+
 from tests.crashes.doomed import STAGES
 from tests.crashes.house import House, Job
 
@@ -15,6 +17,7 @@ WORKERS = 2
 KILLS = 5
 
 
+@pytest.mark.timeout(180)
 async def test_a_storm_of_kills_ends_every_task_once(house: House):
     moments = random.Random(SEED)
     tool = house.tool("stages", "stages")

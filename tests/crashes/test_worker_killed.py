@@ -73,6 +73,7 @@ EVERY_INSTANT = {
 STORIES = {**LABOUR, **INQUIRY, **VIGIL}
 
 
+@pytest.mark.timeout(180)
 async def test_a_worker_killed_at_any_instant_loses_nothing(house: House, subtests: pytest.Subtests):
     tools = {
         instant: house.tool(re.sub(r"\W+", "_", instant), function)
