@@ -157,6 +157,9 @@ class Fleet:
             "TASKS_LEASE_SECONDS": str(self.lease_seconds),
             "TASKS_PARK_AFTER_SECONDS": "0.5",
             "TASKS_SHUTDOWN_GRACE_SECONDS": "1",
+            # A tool that fails on purpose, again and again, would have to wait longer than its clients.
+            "TASKS_BREAKER_FAILURES": "20",
+            "TASKS_BREAKER_COOLDOWN_SECONDS": "1",
             "PYTHONPATH": str(ROOT),
             LEDGER_VARIABLE: str(self.ledger),
             RUN_VARIABLE: self.run,
