@@ -10,6 +10,7 @@ import pytest
 
 from tasks_server.lifecycle.quotas import Quotas
 from tasks_server.lifecycle.window import DispatchWindow
+from tasks_server.store.statements import claims as claims_sql
 from tasks_server.task import Task
 from tests.store.record import OWNER, Record, accept, ask, claim, held, opened
 from tests.support.redis_keys import flush
@@ -230,3 +231,16 @@ async def test_a_window_of_its_own_needs_no_worker(small: Record):
     await create_many(small, 2 * WINDOW)
     window = DispatchWindow(small.database, small.queue, Quotas(window=2 * WINDOW))
     assert await window.refill() == WINDOW
+
+
+async def test_a_claim_says_whether_others_wait_behind_its_own_window(small: Record):
+    """A line of somebody else, or in another queue, is none of its business."""
+    (mine, *_) = await create_many(small, WINDOW + 1)
+    others = await small.create(owner="other")
+    elsewhere = await small.create(queue="gpu")
+    answers: list[bool] = []
+    async with small.database.transaction() as connection:
+        for task in (mine, others, elsewhere):
+            row = await connection.execute(claims_sql.claim_if_waiting(task.id, 0, "worker", 1000))
+            answers.append(bool(row.one().has_backlog))
+    assert answers == [True, False, False]

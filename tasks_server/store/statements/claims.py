@@ -109,7 +109,7 @@ def step_back_if_over_limit(task_id: str, attempt: int, max_running: int) -> Upd
             attempt=t.attempt + 1,
             announced_at=None,
             backlog_rank=rank_in_backlog(),
-            status_message=f"Waiting until another task of this owner ends: he may run {limit} at a time",
+            status_message=f"Waiting until another task of this owner ends: at most {limit} may run at a time",
             **CHANGED,
         )
         .returning(t.owner, t.queue)

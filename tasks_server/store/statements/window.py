@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     ColumnElement,
     Text,
     Update,
@@ -135,8 +136,16 @@ def running(owner: ColumnElement[Any], limit: int) -> ColumnElement[int]:
 
 
 def has_backlog() -> ColumnElement[bool]:
-    """For a statement about a task: whether others of its lane wait behind the window."""
-    return _exists_backlog(t.owner, t.queue)
+    """For what a statement about a task returns: whether others of its lane wait behind the window.
+
+    Written out, because SQLAlchemy takes the tables' names away from what SQLite returns, and then an owner
+    would be compared with itself.
+    """
+    return literal_column(
+        "EXISTS (SELECT 1 FROM task AS behind WHERE behind.owner = task.owner AND behind.queue = task.queue"
+        " AND behind.backlog_rank IS NOT NULL)",
+        Boolean,
+    )
 
 
 def rank_in_backlog() -> ColumnElement[int]:
