@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -181,6 +182,8 @@ async def test_health_is_told_under_any_name(wire: Wire):
     base = wire.url.removesuffix("/mcp")
     alive = await wire.http.get(base + "/healthz", headers={"Host": "10.0.0.1:8000"})
     assert alive.status_code == 200
-    ready: httpx2.Response = await wire.http.get(base + "/readyz")
+    ready: httpx2.Response = await wire.http.get(base + "/readyz", headers={"Host": "10.0.0.1:8000"})
     assert ready.status_code == 200
-    assert ready.json() == {"ready": True, "database": True, "redis": True, "workers": True}
+    told: dict[str, Any] = ready.json()
+    assert [told[name] for name in ("ready", "database", "redis", "workers")] == [True] * 4
+    assert set(told["states"].values()) == {"ok"}
