@@ -18,6 +18,9 @@ from workers.session import Session, Stop
 
 log = logging.getLogger(__name__)
 
+# A lease that somebody's lock has kept from being renewed is tried again this soon. Rescuers wait longer than that.
+LOCKED_PAUSE_SECONDS = 0.5
+
 
 class Leases:
     """Renews every lease of this worker in one statement, and acts on what callers have done to its tasks.
@@ -45,9 +48,10 @@ class Leases:
         self._lease_seconds = lease_seconds
 
     async def keep(self) -> None:
-        """Renew every third of a lease until cancelled; a worker cut off for a whole lease stops its work.
+        """Renew every third of a lease until cancelled, and sooner while somebody else has locked one of the tasks.
 
-        A renewal that hangs counts as one that fails: by then others may have taken the tasks.
+        A worker cut off for a whole lease stops its work. A renewal that hangs counts as one that fails: by then
+        others may have taken the tasks.
         """
         third = self._lease_seconds / 3
         renewed_at = time.monotonic()
@@ -64,6 +68,8 @@ class Leases:
                     renewed_at = began_at
                     await self._act_on(standings, running)
                     await self._say_alive()
+                if not all(standing.renewed for standing in standings):
+                    pause = min(third, LOCKED_PAUSE_SECONDS)
             except Exception as error:
                 if time.monotonic() - began_at > allowed + third / 2:
                     pause = 0  # this process stood still: that says nothing about the database

@@ -34,10 +34,14 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A task that is still held, and whether its cancellation has been asked for."""
+    """A task that is still held, and whether its cancellation has been asked for.
+
+    renewed: False when its lease could not be prolonged, because somebody else has locked the task.
+    """
 
     held: Held
     cancel_requested: bool
+    renewed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +165,19 @@ class Claims:
             self._window.ended(owner)
 
     async def renew(self, task_ids: Sequence[str]) -> Sequence[Standing]:
-        """Prolong these leases in one statement. What is missing from the answer has been lost."""
+        """Prolong these leases, in one statement unless some are locked or lost.
+
+        What is missing from the answer has been lost.
+        """
         renewal = claims_sql.renew_leases(self.worker_id, task_ids, self._lease_ms)
         async with self._database.writing() as connection:
             rows = (await connection.execute(renewal)).all()
-        return [Standing(Held(row.id, row.attempt), row.cancel_requested_at is not None) for row in rows]
+            standings = [_standing(row, renewed=True) for row in rows]
+            if missing := set(task_ids).difference(row.id for row in rows):
+                still_held = claims_sql.held_among(self.worker_id, list(missing))
+                rows = (await connection.execute(still_held)).all()
+                standings += [_standing(row, renewed=False) for row in rows]
+        return standings
 
     async def look(self, held: Held) -> Standing | None:
         """How one held task stands; None when it has been lost or has ended."""
@@ -358,6 +370,10 @@ class Claims:
         if row is None:
             raise StaleTransition(held.task_id, wanted)
         return row
+
+
+def _standing(row: Any, *, renewed: bool) -> Standing:
+    return Standing(Held(row.id, row.attempt), row.cancel_requested_at is not None, renewed)
 
 
 def _unused_key(ordinal: str, taken: set[str]) -> str:

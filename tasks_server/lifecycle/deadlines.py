@@ -16,7 +16,6 @@ from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
 from tasks_server.store.statements import deadlines as deadlines_sql
 from tasks_server.store.statements import reading as reading_sql
-from tasks_server.store.statements import requests as requests_sql
 from tasks_server.task import Task, TaskStatus
 
 log = logging.getLogger(__name__)
@@ -63,23 +62,29 @@ class Deadlines:
         async with self._database.reading() as connection:
             rows = (await connection.execute(deadlines_sql.tasks_with_overdue_questions(BATCH))).all()
         task_ids = list(dict.fromkeys(row.task_id for row in rows))
+        closed = 0
         for task_id in task_ids:
-            changed = await self._close_questions_of(task_id)
+            was_locked, changed = await self._close_questions_of(task_id)
+            closed += not was_locked
             if changed is not None:
                 if changed.status is TaskStatus.WORKING and changed.lease_worker is None:
                     await self._announcer.waiting([changed])
                 await self._announcer.nudged(task_id)
-        return len(task_ids)
+        return closed
 
-    async def _close_questions_of(self, task_id: str) -> Task | None:
+    async def _close_questions_of(self, task_id: str) -> tuple[bool, Task | None]:
+        """Whether somebody else has locked the task, so that it has to be looked at again; the task if it goes on."""
         async with self._database.transaction() as connection:
-            if (await connection.execute(requests_sql.lock_open_task(task_id))).one_or_none() is None:
+            row = (await connection.execute(deadlines_sql.task_unless_locked(task_id))).one_or_none()
+            if row is None:
+                return True, None
+            if row.finished_at is not None:
                 await connection.execute(deadlines_sql.withdraw_questions(task_id))
-                return None
+                return False, None
             answered = (await connection.execute(deadlines_sql.answer_overdue_questions(task_id))).all()
             if not answered:
-                return None
+                return False, None
             questions = (await connection.execute(reading_sql.questions_of(task_id))).all()
             all_answered = all(row.response is not None or row.withdrawn_at is not None for row in questions)
             keys = [row.key for row in answered]
-            return await go_on(connection, task_id, keys, "deadline", all_answered=all_answered)
+            return False, await go_on(connection, task_id, keys, "deadline", all_answered=all_answered)

@@ -47,7 +47,8 @@ class Expiry:
         for table in expiry_sql.HANGING_ON_TASKS:
             await self._clear(table, ids)
         async with self._database.transaction() as connection:
-            return [row.id for row in await connection.execute(expiry_sql.delete_finished(ids))]
+            deleted = await connection.execute(expiry_sql.delete_finished_unless_locked(ids))
+            return [row.id for row in deleted]
 
     async def _clear(self, table: Table, task_ids: Sequence[str]) -> None:
         """Delete what hangs on these tasks, of which nobody knows how much it is."""

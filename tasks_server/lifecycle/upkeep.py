@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tasks_server.encoding import decode_json
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.events import EventKind, event
+from tasks_server.lifecycle.grace import Grace
 from tasks_server.lifecycle.quarantine import Loss, given_up
 from tasks_server.queue import Dispatch, TaskQueue
 from tasks_server.store.database import Database
@@ -35,6 +36,7 @@ class Upkeep:
         self._database = database
         self._queue = queue
         self._announcer = announcer
+        self._grace = Grace()
 
     async def dispatch(self) -> int:
         """Announce waiting tasks whose time has come, and again what Redis knew before it lost its memory."""
@@ -51,13 +53,17 @@ class Upkeep:
         ):
             return 0
         async with self._database.writing() as connection:
-            await connection.execute(upkeep_sql.mark_dispatched([row.id for row in rows]))
-        return len(rows)
+            marked = upkeep_sql.mark_dispatched([row.id for row in rows])
+            return len((await connection.execute(marked)).all())
 
     async def rescue(self) -> int:
         """Take tasks from workers whose lease has run out."""
         async with self._database.reading() as connection:
-            rows = (await connection.execute(upkeep_sql.tasks_with_expired_lease(RESCUE_BATCH))).all()
+            # Looked at without a lock first: hardly ever is there anything, and a standby gives no locks.
+            if (await connection.execute(upkeep_sql.tasks_with_expired_lease(1))).first() is None:
+                return 0
+            expired = upkeep_sql.unlocked_tasks_with_expired_lease(RESCUE_BATCH)
+            rows = self._grace.over_for((await connection.execute(expired)).all())
         rescued = [task for lost in readable(rows) if (task := await self._rescue_one(lost)) is not None]
         waiting = [task for task in rescued if task.status is TaskStatus.WORKING]
         if waiting:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from tasks_server.errors import ConfigurationError
+from tasks_server.store.postgresql_connection import postgresql_engine
 from tasks_server.store.sqlite_connection import SqliteConnections
 
 SQLITE_DRIVER = "sqlite+aiosqlite"
@@ -28,7 +29,6 @@ DATABASE_UNAVAILABLE = (DBAPIError, NoConnectionFree, OSError, TimeoutError)
 
 SQLITE_BUSY_SECONDS = 15
 SQLITE_READERS = 4
-POSTGRESQL_CONNECTIONS = 8
 
 
 class now_ms(FunctionElement[int]):  # noqa: N801 - reads as the SQL function it stands for
@@ -72,7 +72,8 @@ class Database:
     PostgreSQL gets one pool. A single statement needs no BEGIN and COMMIT of its own and is sent without.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, limits_statements: bool = True) -> None:
+        """limits_statements: on PostgreSQL; a migration may take its time."""
         self.url = check_url(url)
         self.is_sqlite = self.url.startswith("sqlite")
         self._sqlite = SqliteConnections()
@@ -80,13 +81,7 @@ class Database:
             self._writer = _sqlite_engine(self.url, self._sqlite, connections=1)
             self._reader = _sqlite_engine(self.url, self._sqlite, connections=SQLITE_READERS)
         else:
-            self._writer = create_async_engine(
-                self.url,
-                pool_size=POSTGRESQL_CONNECTIONS,
-                max_overflow=0,
-                pool_pre_ping=False,
-                pool_recycle=1800,
-            )
+            self._writer = postgresql_engine(self.url, limits_statements=limits_statements)
             self._reader = self._writer
 
     @asynccontextmanager

@@ -15,7 +15,7 @@ ADVISORY_LOCK = 7_402_663_419
 
 async def migrate(database_url: str) -> None:
     """Bring the database to the newest shape. Safe to run from several processes at once, and again."""
-    database = Database(database_url)
+    database = Database(database_url, limits_statements=False)
     try:
         async with database.transaction() as connection:
             if not database.is_sqlite:

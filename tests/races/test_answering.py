@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks_server.errors import InvalidAnswer
 from tasks_server.lifecycle.claims import Asked, Question
 from tasks_server.task import Task, TaskStatus
-from tests.store.interleaving import overlap
+from tests.store.interleaving import beside, overlap
 from tests.store.record import ASK_NAME, OWNER, Record, accept, ask, asking, claim, finish, held
 
 ANSWER = {"name": accept("Ada")}
@@ -79,7 +79,7 @@ async def test_answer_then_rescue(record: Record, another: Record):
     dead = record.worker("dead", lease_ms=-1000)
     task = await claim(dead, await record.create())
     await ask(dead, task)
-    await overlap(record, record.requests.answer(OWNER, task.id, ANSWER), another, another.upkeep.rescue)
+    await beside(record, record.requests.answer(OWNER, task.id, ANSWER), another, another.upkeep.rescue)
     await another.upkeep.rescue()
     after = await record.task(task.id)
     assert (after.status, after.lease_worker, after.attempt) == (TaskStatus.WORKING, None, 1)

@@ -8,7 +8,7 @@ import pytest
 
 from tasks_server.errors import StaleTransition
 from tasks_server.task import Task, TaskStatus
-from tests.store.interleaving import gate_before_statement, is_waiting, overlap
+from tests.store.interleaving import beside, gate_before_statement, is_waiting, overlap
 from tests.store.record import OWNER, Record, accept, ask, claim, finish, held
 from tests.support.waiting import wait_until
 
@@ -136,7 +136,7 @@ async def test_cancel_then_rescue(record: Record, another: Record, asks: bool):
     task = await claim(dead, await record.create())
     if asks:
         await ask(dead, task)
-    await overlap(record, record.requests.cancel(OWNER, task.id), another, another.upkeep.rescue)
+    await beside(record, record.requests.cancel(OWNER, task.id), another, another.upkeep.rescue)
     await another.upkeep.rescue()
     assert (await record.task(task.id)).status is TaskStatus.CANCELLED
 

@@ -12,7 +12,11 @@ COMMIT = b"COMMIT;\0"
 
 
 class CuttingProxy:
-    """Forwards connections to a PostgreSQL on a unix socket. cuts: how many it has cut; closed: it forwards none."""
+    """Forwards connections to a PostgreSQL on a unix socket.
+
+    cuts: how many it has cut. closed: it forwards none. swallows: it leaves all of them open, also new ones, and
+    nothing that is sent arrives any more.
+    """
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -20,6 +24,7 @@ class CuttingProxy:
         self._forwards = True
         self._closes = False
         self.closed = False
+        self.swallows = False
         self.cuts = 0
 
     def cut_at(self, text: bytes, *, forwards: bool = True, closes: bool = False) -> None:
@@ -50,6 +55,8 @@ class CuttingProxy:
         answered: asyncio.Event,
     ) -> None:
         while (data := await reader.read(65536)) and not self.closed:
+            if self.swallows:
+                continue
             if self._text is not None and self._text in data:
                 self._text = None
                 self.cuts += 1
@@ -71,6 +78,8 @@ class CuttingProxy:
         answered: asyncio.Event,
     ) -> None:
         while data := await theirs.read(65536):
+            if self.swallows:
+                continue
             if cutting.is_set():
                 answered.set()
                 return

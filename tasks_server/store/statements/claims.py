@@ -35,6 +35,7 @@ from tasks_server.store.statements.terms import (
     finished,
     q,
     t,
+    unlocked,
 )
 from tasks_server.store.statements.window import has_backlog, rank_in_backlog, running
 from tasks_server.store.tables import ARTIFACT, CHECKPOINT, INPUT_REQUEST, TASK
@@ -128,12 +129,20 @@ def outcome_if_ended(task_id: str, attempt: int) -> Selection:
 
 
 def renew_leases(worker: str, ids: Sequence[str], lease_ms: int) -> Update:
-    """Prolong what this worker runs; what it believes to hold but gets no row for, it has lost."""
+    """Prolong what this worker runs. What it gets no row for it has lost, or somebody else has locked just now."""
+    is_held = (t.lease_worker == worker, IS_OPEN)
     return (
         update(TASK)
-        .where(t.id.in_(ids), t.lease_worker == worker, IS_OPEN)
+        .where(unlocked(t.id.in_(ids), *is_held), *is_held)
         .values(lease_until=now_ms() + lease_ms)
         .returning(t.id, t.attempt, t.cancel_requested_at)
+    )
+
+
+def held_among(worker: str, ids: Sequence[str]) -> Selection:
+    """Which of these tasks the worker holds; reading waits for no lock."""
+    return select(t.id, t.attempt, t.cancel_requested_at).where(
+        t.id.in_(ids), t.lease_worker == worker, IS_OPEN
     )
 
 

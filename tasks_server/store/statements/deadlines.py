@@ -55,6 +55,11 @@ def tasks_with_overdue_questions(limit: int) -> Selection:
     )
 
 
+def task_unless_locked(task_id: str) -> Selection:
+    """Lock the task's row and read it, if nobody else has locked it."""
+    return select(TASK).where(t.id == task_id).with_for_update(skip_locked=True, key_share=True)
+
+
 def answer_overdue_questions(task_id: str) -> Update:
     """What was to become of these questions if nobody answered becomes their response."""
     return (

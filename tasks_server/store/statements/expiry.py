@@ -80,8 +80,14 @@ def delete_hanging(table: Table, task_ids: Sequence[str], limit: int) -> Returni
 
 def delete_finished(ids: Sequence[str]) -> ReturningDelete[Any]:
     """What is past its time; the ids that were still there."""
-    return (
-        delete(TASK)
-        .where(t.id.in_(ids), t.finished_at.is_not(None), t.expires_at <= now_ms())
-        .returning(t.id)
-    )
+    return delete(TASK).where(*_is_past(ids)).returning(t.id)
+
+
+def delete_finished_unless_locked(ids: Sequence[str]) -> ReturningDelete[Any]:
+    """What somebody else has locked is left for the next time."""
+    chosen = select(t.id).where(*_is_past(ids)).with_for_update(skip_locked=True).cte("chosen")
+    return delete(TASK).where(t.id.in_(select(chosen.c.id)), *_is_past(ids)).returning(t.id)
+
+
+def _is_past(ids: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+    return t.id.in_(ids), t.finished_at.is_not(None), t.expires_at <= now_ms()

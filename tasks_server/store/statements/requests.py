@@ -66,11 +66,6 @@ def lock_task_of(owner: str, task_id: str) -> Update:
     )
 
 
-def lock_open_task(task_id: str) -> Update:
-    """As `lock_task_of`, in nobody's name."""
-    return update(TASK).where(t.id == task_id, IS_OPEN).values(attempt=t.attempt).returning(*TASK.c)
-
-
 def answer_question(task_id: str, key: str, response: str) -> Update:
     return (
         update(INPUT_REQUEST)

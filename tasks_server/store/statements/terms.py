@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from tasks_server.store.database import now_ms
 from tasks_server.store.tables import INPUT_REQUEST, TASK
@@ -50,6 +50,17 @@ NOT_WAITING: dict[str, Any] = {
     "paused_by": None,
 }
 UNLEASED: dict[str, Any] = {"lease_worker": None, "lease_until": None}
+
+
+def unlocked(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """For an UPDATE: tasks that meet these conditions, except those that somebody else has locked at this moment.
+
+    Nobody is waited for, so one locked task delays no other. The conditions have to be repeated outside: on
+    PostgreSQL a row may have changed in between. As a common table expression, because PostgreSQL may run a plain
+    subquery several times. (SQLite has no locks on rows.)
+    """
+    chosen = select(t.id).where(*conditions).with_for_update(skip_locked=True, key_share=True).cte("chosen")
+    return t.id.in_(select(chosen.c.id))
 
 
 def clock() -> Selection:

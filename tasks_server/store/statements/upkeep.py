@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Update, and_, case, func, select, update
+from sqlalchemy import ColumnElement, Update, and_, case, exists, func, select, update
 
 from tasks_server.store.database import began_ms, now_ms
 from tasks_server.store.statements.terms import (
@@ -19,8 +19,9 @@ from tasks_server.store.statements.terms import (
     Selection,
     finished,
     t,
+    unlocked,
 )
-from tasks_server.store.tables import TASK, TASK_EVENT
+from tasks_server.store.tables import TASK, TASK_EVENT, WORKER
 from tasks_server.task import OutcomeKind, TaskStatus
 
 
@@ -38,8 +39,23 @@ def tasks_with_expired_lease(limit: int) -> Selection:
     return select(TASK).where(t.lease_until < began_ms()).order_by(t.lease_until).limit(limit)
 
 
+def unlocked_tasks_with_expired_lease(limit: int) -> Selection:
+    """Those of them that nobody is about to change. The lock is shared: rescuers do not hide tasks from each other.
+
+    holder_is_alive: it has renewed itself after the lease had run out, so something kept it from renewing the lease.
+    """
+    w = WORKER.c
+    is_alive = exists().where(w.id == t.lease_worker, w.stopped_at.is_(None), w.renewed_at > t.lease_until)
+    return (
+        tasks_with_expired_lease(limit)
+        .add_columns(is_alive.label("holder_is_alive"))
+        .with_for_update(read=True, skip_locked=True, of=TASK)
+    )
+
+
 def mark_dispatched(ids: Iterable[str]) -> Update:
     """Announced again; the next announcement is twice as far away. A back-off that is over is over."""
+    is_due = (t.next_dispatch_at.is_not(None), t.backlog_rank.is_(None))
     pause = case(
         (t.dispatch_count >= 5, REDISPATCH_AT_MOST_MS),
         *((t.dispatch_count == n, REDISPATCH_AFTER_MS * 2**n) for n in range(5)),
@@ -47,30 +63,34 @@ def mark_dispatched(ids: Iterable[str]) -> Update:
     )
     return (
         update(TASK)
-        .where(t.id.in_(list(ids)), t.next_dispatch_at.is_not(None), t.backlog_rank.is_(None))
+        .where(unlocked(t.id.in_(list(ids)), *is_due), *is_due)
         .values(
             next_dispatch_at=now_ms() + pause,
             dispatch_count=t.dispatch_count + 1,
             announced_at=func.coalesce(t.announced_at, now_ms()),
             paused_by=None,
         )
+        .returning(t.id)
     )
 
 
 def redispatch_everything_announced() -> Update:
     """The queue has forgotten what it was told: all of that is due, in order of age.
 
-    What waits behind a window, or for its next attempt, the queue did not know of.
+    What waits behind a window, or for its next attempt, the queue did not know of. A task that somebody else has
+    locked keeps its date.
     """
+    was_known = (IS_ANNOUNCED, t.paused_by.is_(None))
     return (
         update(TASK)
-        .where(IS_ANNOUNCED, t.paused_by.is_(None))
+        .where(unlocked(*was_known), *was_known)
         .values(next_dispatch_at=t.created_at, dispatch_count=0)
     )
 
 
 def _lease_expired(task_id: str, attempt: int) -> ColumnElement[bool]:
-    return and_(t.id == task_id, t.attempt == attempt, t.lease_until < now_ms(), IS_OPEN)
+    condition = and_(t.id == task_id, t.attempt == attempt, t.lease_until < now_ms(), IS_OPEN)
+    return and_(unlocked(condition), condition)
 
 
 def rescue_if_lease_expired(task_id: str, attempt: int, error: str) -> Update:

@@ -33,6 +33,7 @@ from tasks_server.store.statements.terms import (
     REDISPATCH_AFTER_MS,
     Selection,
     t,
+    unlocked,
 )
 from tasks_server.store.tables import TASK
 from tasks_server.task import HIGHEST_PRIORITY
@@ -105,7 +106,7 @@ def admit(ids: Sequence[str]) -> Update:
     """Let these tasks into the window, as far as they still wait behind it."""
     return (
         update(TASK)
-        .where(t.id.in_(ids), IS_BACKLOG)
+        .where(unlocked(t.id.in_(ids), IS_BACKLOG), IS_BACKLOG)
         .values(
             announced_at=now_ms(),
             backlog_rank=None,

@@ -1,0 +1,64 @@
+"""Connections to PostgreSQL that may vanish without a word: a firewall forgets them, a machine is gone.
+
+Nobody resets such a connection, so whoever waits for an answer through it would wait for minutes, or for ever.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+CONNECTIONS = 8
+RECYCLE_SECONDS = 1800
+CONNECT_SECONDS = 10.0
+STATEMENT_SECONDS = 30.0
+
+# The kernel asks an idle peer after so long, then so often, and gives up after so many questions without an answer;
+# what was sent has to be acknowledged within the last of these. Not every system knows all of them.
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+
+
+class StatementTimedOut(TimeoutError):
+    """PostgreSQL has not answered in time. Whether it has done what it was told is not known."""
+
+
+def postgresql_engine(url: str, *, limits_statements: bool) -> AsyncEngine:
+    """limits_statements: one that takes longer than `STATEMENT_SECONDS` fails, and its connection is given up."""
+    engine = create_async_engine(
+        url,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_pre_ping=False,
+        pool_recycle=RECYCLE_SECONDS,
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": STATEMENT_SECONDS if limits_statements else None,
+        },
+    )
+    event.listen(engine.sync_engine, "connect", _keep_alive)
+    event.listen(engine.sync_engine, "handle_error", _give_up_connection)
+    return engine
+
+
+def _keep_alive(connection: Any, _: Any) -> None:
+    transport = connection.driver_connection._transport  # noqa: SLF001 - asyncpg shows its socket nowhere else
+    end: socket.socket | None = transport.get_extra_info("socket")
+    if end is None or end.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        option: int | None = getattr(socket, name, None)
+        if option is not None:
+            end.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _give_up_connection(context: ExceptionContext) -> StatementTimedOut | None:
+    """Its answer may still come, and would be taken for that of the next statement's."""
+    if not isinstance(context.original_exception, TimeoutError):
+        return None
+    context.is_disconnect = True
+    return StatementTimedOut(f"PostgreSQL has not answered within {STATEMENT_SECONDS:g} s")

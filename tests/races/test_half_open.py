@@ -1,0 +1,136 @@
+"""PostgreSQL's connections vanish without a word: they stay open, and nothing that is sent arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tasks_server.store import postgresql_connection
+from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
+from tasks_server.store.outage import is_outage
+from tasks_server.task import TaskStatus
+from tests.races.working import settled, working
+from tests.store.record import Record, opened
+from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
+from tests.support.waiting import wait_until
+from workers import tool
+
+PATIENCE_SECONDS = 20
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql_connection, "STATEMENT_SECONDS", 1.0)
+    monkeypatch.setattr(postgresql_connection, "CONNECT_SECONDS", 1.0)
+
+
+@pytest.fixture
+async def roads(
+    impatient: None, postgresql_url: str, redis_url: str, tmp_path: Path
+) -> AsyncGenerator[tuple[CuttingProxy, Record, Record]]:
+    """A road that can swallow, a process that goes by it, and one that does not."""
+    async with (
+        cutting_proxy(postgresql_url) as (proxy, url),
+        opened(url, redis_url, tmp_path / "artifacts") as through,
+        opened(postgresql_url, redis_url, tmp_path / "artifacts") as direct,
+    ):
+        yield proxy, through, direct
+
+
+async def backend(record: Record) -> int:
+    """Which connection a statement went through."""
+    async with record.database.reading() as connection:
+        pid: int = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        return pid
+
+
+async def test_a_statement_without_an_answer_is_an_outage(roads: tuple[CuttingProxy, Record, Record]):
+    proxy, through, _ = roads
+    vanished = await backend(through)
+    proxy.swallows = True
+    for _ in range(2):  # the connection that was there, and a new one
+        with pytest.raises(DATABASE_UNAVAILABLE) as raised:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await backend(through)
+        assert is_outage(raised.value)
+    proxy.swallows = False
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await backend(through) != vanished
+
+
+async def test_a_transaction_without_an_answer_is_an_outage(roads: tuple[CuttingProxy, Record, Record]):
+    proxy, through, direct = roads
+    task = await direct.create()
+
+    async def write() -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS), through.database.transaction() as connection:
+            await connection.execute(text("UPDATE task SET attempt = 7"))
+            proxy.swallows = True
+
+    with pytest.raises(DATABASE_UNAVAILABLE, match="has not answered within 1 s") as raised:
+        await write()
+    assert is_outage(raised.value)
+    proxy.swallows = False
+    assert (await through.task(task.id)).attempt == 0
+
+
+async def test_a_statement_that_waits_for_too_long_is_ended_at_the_server_too(
+    roads: tuple[CuttingProxy, Record, Record],
+):
+    _, through, direct = roads
+    with pytest.raises(DATABASE_UNAVAILABLE):
+        await through.sql("SELECT pg_sleep(60)")
+
+    async def has_ended() -> bool:
+        sleeping = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"
+        return not await direct.sql(sleeping)
+
+    await wait_until(has_ended, describing="nothing sleeps")
+
+
+async def test_a_worker_waits_until_its_connections_are_back(
+    roads: tuple[CuttingProxy, Record, Record], caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.WARNING, "workers")
+    proxy, through, direct = roads
+
+    @tool(description="Ends while nothing arrives.")
+    async def work() -> str:
+        proxy.swallows = True
+        return "done"
+
+    async with working(through, work):
+        task = await direct.create(name="work", arguments="{}")
+        await wait_until(
+            lambda: any("cannot be written yet" in line.message for line in caplog.records),
+            PATIENCE_SECONDS,
+            describing="the worker has noticed",
+        )
+        proxy.swallows = False
+        ended = await settled(direct, task.id, PATIENCE_SECONDS)
+    assert (ended.status, ended.attempt) == (TaskStatus.COMPLETED, 0)
+
+
+async def test_migrations_may_take_their_time(roads: tuple[CuttingProxy, Record, Record]):
+    database = Database(roads[1].database_url, limits_statements=False)
+    try:
+        async with database.transaction() as connection:
+            await connection.execute(text("SELECT pg_sleep(1.2)"))
+    finally:
+        await database.close()
+
+
+async def test_the_kernel_looks_after_connections_too(roads: tuple[CuttingProxy, Record, Record]):
+    _, through, _ = roads
+    async with through.database.reading() as connection:
+        raw: Any = (await connection.get_raw_connection()).driver_connection
+        end = raw._transport.get_extra_info("socket")
+        assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3
