@@ -26,7 +26,9 @@ from tasks_server.redis_client import UNAVAILABLE
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-PICK_SECONDS = 15.0
+# How long a picked job is hidden from others; its worker may die before it claims the task. Picking twice is harmless,
+# because the claim decides.
+PICK_SECONDS = 5.0
 TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
 UNLIMITED = 2**31 - 1
 READ_PER_SLOT = 4

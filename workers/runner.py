@@ -256,14 +256,16 @@ class Runner:
         self, session: Session, outcome: Outcome | Setback | None, *, answer_lost: bool
     ) -> None:
         """answer_lost: it has been tried before, and the commit may have succeeded."""
-        if outcome is None:
-            if session.stopped is Stop.SHUTDOWN:
-                await session.reports.write_lines()
-                await self._claims.release(session.held)
+        if outcome is None and session.stopped is not Stop.SHUTDOWN:
             return
-        if isinstance(outcome, Setback):
+        if not isinstance(outcome, Outcome):
+            if answer_lost and await self._claims.has_let_go(session.held):
+                return
             await session.reports.write_lines()
-            await self._setbacks.record(session, outcome)
+            if outcome is None:
+                await self._claims.release(session.held)
+            else:
+                await self._setbacks.record(session, outcome)
             return
         if answer_lost and await self._claims.has_finished(session.held, outcome.kind, outcome.value):
             return

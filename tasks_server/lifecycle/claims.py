@@ -312,6 +312,19 @@ class Claims:
         await self._announcer.changed(held.task_id)
         return True
 
+    async def has_let_go(self, held: Held) -> bool:
+        """Whether this attempt was handed back, has failed, or was cancelled over that; then it is announced (again).
+
+        For `release`, and for what `Failures` writes, when the answer to a commit was lost.
+        """
+        async with self._database.reading() as connection:
+            row = (await connection.execute(claims_sql.last_let_go(held.task_id))).one_or_none()
+        if row is None or decode_json(row.body)["attempt"] != held.attempt:
+            return await self.has_finished(held, OutcomeKind.CANCELLED, None)
+        # What waits again is announced by the dispatcher in a moment.
+        await self._announcer.changed(held.task_id)
+        return True
+
     async def release(self, held: Held, *, announce: bool = True) -> None:
         """Hand the task back uncharged, for another worker to run; a task that asks is parked instead.
 

@@ -17,7 +17,7 @@ from tests.races.working import settled, working
 from tests.store.record import Record, accept, asking, collect, new_task, opened
 from tests.support.cutting_proxy import COMMIT, CuttingProxy, cutting_proxy
 from tests.support.waiting import wait_until
-from workers import TaskContext, tool
+from workers import TaskContext, Transient, tool
 
 
 @pytest.fixture
@@ -130,3 +130,69 @@ async def test_a_question_that_was_put_is_not_put_twice(roads: tuple[CuttingProx
         ended = await settled(direct, task.id)
     assert ended.status is TaskStatus.COMPLETED
     assert [row["key"] for row in await direct.rows("input_request", task.id)] == ["question-1"]
+
+
+async def test_a_failed_attempt_that_was_recorded_is_not_taken_for_overtaken(
+    roads: tuple[CuttingProxy, Record, Record], caplog: pytest.LogCaptureFixture
+):
+    proxy, through, direct = roads
+
+    @tool(description="Fails once.", retries=3, retry_delay="10ms")
+    async def work(ctx: TaskContext) -> str:
+        if ctx.attempt == 0:
+            proxy.cut_at(COMMIT)
+            raise Transient("not yet")
+        return "done"
+
+    async with working(through, work):
+        task = await direct.create(name="work", arguments="{}")
+        ended = await settled(direct, task.id, 20)
+    assert proxy.cuts == 1
+    assert (ended.status, ended.attempt, ended.retries_used) == (TaskStatus.COMPLETED, 1, 1)
+    assert not [line for line in caplog.messages if "overtaken" in line]
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+async def test_a_last_failure_that_was_recorded_is_not_taken_for_overtaken(
+    roads: tuple[CuttingProxy, Record, Record], caplog: pytest.LogCaptureFixture, is_last: bool
+):
+    """Whether the failure ended the task, or the cancel that came before it."""
+    proxy, through, direct = roads
+
+    @tool(description="Fails.")
+    async def work(ctx: TaskContext) -> str:
+        proxy.cut_at(COMMIT if is_last else b"outcome_kind=")
+        if not is_last:
+            await direct.sql("UPDATE task SET cancel_requested_at = 1")
+        raise Transient("not yet")
+
+    async with working(through, work):
+        task = await direct.create(name="work", arguments="{}", max_retries=0 if is_last else 3)
+        ended = await settled(direct, task.id, 20)
+    assert proxy.cuts == 1
+    assert ended.status is (TaskStatus.COMPLETED if is_last else TaskStatus.CANCELLED)
+    assert not [line for line in caplog.messages if "overtaken" in line]
+
+
+async def test_a_task_that_was_handed_back_is_not_taken_for_overtaken(
+    roads: tuple[CuttingProxy, Record, Record], caplog: pytest.LogCaptureFixture
+):
+    proxy, through, direct = roads
+    started = asyncio.Event()
+
+    @tool(description="Takes long.")
+    async def work(ctx: TaskContext) -> str:
+        started.set()
+        await asyncio.get_running_loop().create_future()
+        return "never"
+
+    async with working(through, work) as crew:
+        task = await direct.create(name="work", arguments="{}")
+        await started.wait()
+        proxy.cut_at(COMMIT)
+        await crew.leave()
+    assert proxy.cuts == 1
+    after = await direct.task(task.id)
+    assert (after.status, after.attempt, after.lease_worker) == (TaskStatus.WORKING, 1, None)
+    assert [kind for kind, _ in await direct.events(task.id)].count("released") == 1
+    assert not [line for line in caplog.messages if "overtaken" in line]

@@ -38,7 +38,7 @@ from tasks_server.store.statements.terms import (
     unlocked,
 )
 from tasks_server.store.statements.window import has_backlog, rank_in_backlog, running
-from tasks_server.store.tables import ARTIFACT, CHECKPOINT, INPUT_REQUEST, TASK
+from tasks_server.store.tables import ARTIFACT, CHECKPOINT, INPUT_REQUEST, TASK, TASK_EVENT
 from tasks_server.task import ATTACHED_ANSWER_SECONDS, Door, OutcomeKind, PausedBy, TaskStatus
 
 
@@ -125,6 +125,17 @@ def outcome_if_ended(task_id: str, attempt: int) -> Selection:
     """How the task has ended, if it has in this attempt."""
     return select(t.outcome_kind, t.outcome).where(
         t.id == task_id, t.attempt == attempt, t.finished_at.is_not(None)
+    )
+
+
+def last_let_go(task_id: str) -> Selection:
+    """The last time a worker has given up the task by itself: which attempt that was."""
+    e = TASK_EVENT.c
+    return (
+        select(e.body)
+        .where(e.task_id == task_id, e.kind.in_(["released", "failed"]))
+        .order_by(e.id.desc())
+        .limit(1)
     )
 
 
