@@ -20,8 +20,6 @@ async def test_a_picked_job_is_hidden_for_seconds_only(record: Record, another: 
         return "done"
 
     async with working(record, work):
-        async with another.database.transaction():
-            pass
         task = await another.create(name="work", arguments="{}", queue="later")
         await another.sql("UPDATE task SET queue = 'default' WHERE id = :id", id=task.id)
         key = f"arq:in-progress:{task.id}:0"
