@@ -12,7 +12,8 @@ from typing import Any
 import anyio
 
 from tasks_server.encoding import encode_json
-from tasks_server.lifecycle.claims import Claims, Held
+from tasks_server.lifecycle.claims import Claims
+from tasks_server.lifecycle.fence import Held
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.task import Progress
 

@@ -15,7 +15,8 @@ from tasks_server.artifacts import ArtifactStore
 from tasks_server.encoding import decode_json, encode_text
 from tasks_server.errors import INTERNAL_ERROR, RpcError, StaleTransition
 from tasks_server.lifecycle.announce import Announcer
-from tasks_server.lifecycle.claims import Claims, Held
+from tasks_server.lifecycle.claims import Claims
+from tasks_server.lifecycle.fence import Held
 from tasks_server.lifecycle.limits import limit_of_run
 from tasks_server.queue import Dispatch, TaskQueue
 from tasks_server.store.database import DATABASE_UNAVAILABLE

@@ -23,7 +23,9 @@ from tasks_server.bus import ResourceUpdated, Signal, TaskLogged, TaskProgressed
 from tasks_server.elicitation import cannot_be_asked, missing_capability
 from tasks_server.errors import MISSING_CLIENT_CAPABILITY, ArtifactStoreFailed, RpcError, StaleTransition
 from tasks_server.lifecycle.announce import Announcer
-from tasks_server.lifecycle.claims import Asked, Claims, Held, Question
+from tasks_server.lifecycle.claims import Claims
+from tasks_server.lifecycle.fence import Held
+from tasks_server.lifecycle.questions import Asked, Question
 from tasks_server.log_level import is_wanted
 from tasks_server.store.batch import Batch
 from tasks_server.store.outage import through_outages

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tasks_server.errors import StaleTransition
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.breakers import Breakers
-from tasks_server.lifecycle.claims import Claims, Held
+from tasks_server.lifecycle.claims import Claims
 from tasks_server.lifecycle.events import EventKind, event
+from tasks_server.lifecycle.fence import Held
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
 from tasks_server.store.statements import claims as claims_sql

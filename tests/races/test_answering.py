@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks_server.errors import InvalidAnswer
-from tasks_server.lifecycle.claims import Asked, Question
+from tasks_server.lifecycle.questions import Asked, Question
 from tasks_server.task import Task, TaskStatus
 from tests.store.interleaving import beside, overlap
 from tests.store.record import ASK_NAME, OWNER, Record, accept, ask, asking, claim, finish, held

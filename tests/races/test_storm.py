@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tasks_server.errors import InvalidAnswer, StaleTransition, TaskNotFound
-from tasks_server.lifecycle.claims import Held, Question
+from tasks_server.lifecycle.fence import Held
+from tasks_server.lifecycle.questions import Question
 from tasks_server.task import OutcomeKind, Progress, Task, TaskStatus
 from tests.store.record import ASK_NAME, OWNER, RESULT, Record, accept, ask, asking, claim, finish, held
 

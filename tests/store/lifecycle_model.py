@@ -6,8 +6,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks_server.lifecycle.claims import Held
 from tasks_server.lifecycle.events import EventKind
+from tasks_server.lifecycle.fence import Held
 from tasks_server.task import STATUS_OF_OUTCOME, TERMINAL, OutcomeKind, Task, TaskStatus
 
 

@@ -19,10 +19,12 @@ from tasks_server.encoding import encode_text
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.behind_breakers import BehindBreakers
 from tasks_server.lifecycle.breakers import BreakerPolicy, Breakers
-from tasks_server.lifecycle.claims import Asked, Claims, Held, Question
+from tasks_server.lifecycle.claims import Claims
 from tasks_server.lifecycle.deadlines import Deadlines
 from tasks_server.lifecycle.expiry import Expiry
 from tasks_server.lifecycle.failures import Failures
+from tasks_server.lifecycle.fence import Held
+from tasks_server.lifecycle.questions import Asked, Question
 from tasks_server.lifecycle.quotas import USUAL_QUOTAS, Quotas
 from tasks_server.lifecycle.requests import ClientRequests
 from tasks_server.lifecycle.upkeep import Upkeep

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks_server.errors import InvalidAnswer, TaskNotFound
-from tasks_server.lifecycle.claims import Asked, Question
+from tasks_server.lifecycle.questions import Asked, Question
 from tasks_server.task import Task, TaskStatus
 from tests.store.record import (
     ASK_NAME,

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tasks_server.lifecycle.claims import Question
+from tasks_server.lifecycle.questions import Question
 from tasks_server.task import OutcomeKind, Progress, TaskStatus
 from tests.store.record import (
     ASK_NAME,

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tasks_server.errors import StaleTransition
-from tasks_server.lifecycle.claims import Claims, Held, Question
+from tasks_server.lifecycle.claims import Claims
+from tasks_server.lifecycle.fence import Held
+from tasks_server.lifecycle.questions import Question
 from tasks_server.task import OutcomeKind, Progress, Task
 from tests.store.record import (
     ASK_NAME,

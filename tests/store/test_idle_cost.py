@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from tasks_server.defects import Defects
-from tasks_server.lifecycle.claims import Question
+from tasks_server.lifecycle.questions import Question
 from tasks_server.store.tables import INPUT_REQUEST, TASK
 from tests.store.record import ASK_NAME, Record, claim, finish, held
 from workers.maintenance import Chore, Maintenance

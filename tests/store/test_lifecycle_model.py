@@ -24,7 +24,8 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 
 from tasks_server.errors import StaleTransition
-from tasks_server.lifecycle.claims import Claims, Question
+from tasks_server.lifecycle.claims import Claims
+from tasks_server.lifecycle.questions import Question
 from tasks_server.task import OutcomeKind, Progress, Task, TaskStatus
 from tests.store.lifecycle_model import Fence, ModelTask
 from tests.store.record import OWNER, RESULT, YEAR_MS, Record, accept, asking, new_task, rpc_error

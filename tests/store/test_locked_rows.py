@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from tasks_server.lifecycle import grace
-from tasks_server.lifecycle.claims import Claims, Question, Standing
+from tasks_server.lifecycle.claims import Claims, Standing
+from tasks_server.lifecycle.questions import Question
 from tasks_server.task import Task, TaskStatus
 from tests.store.counting import traffic
 from tests.store.record import ASK_NAME, Record, accept, claim, held, opened

@@ -1,0 +1,119 @@
+"""How an attempt ends: with an outcome, handed back, or parked behind a question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks_server.encoding import decode_json
+from tasks_server.lifecycle.announce import Announcer
+from tasks_server.lifecycle.breakers import Breakers
+from tasks_server.lifecycle.events import EventKind
+from tasks_server.lifecycle.fence import Fenced, Held, log_event
+from tasks_server.lifecycle.window import DispatchWindow
+from tasks_server.store.database import Database
+from tasks_server.store.rows import task_from_row
+from tasks_server.store.statements import claims as claims_sql
+from tasks_server.store.statements import terms as terms_sql
+from tasks_server.task import OutcomeKind, Progress, Task, TaskStatus
+
+
+class Ends(Fenced):
+    """Whichever way it ends, nothing of this attempt can be written any more."""
+
+    def __init__(
+        self,
+        database: Database,
+        announcer: Announcer,
+        breakers: Breakers,
+        worker_id: str,
+        window: DispatchWindow | None,
+    ) -> None:
+        super().__init__(database, announcer, worker_id)
+        self._breakers = breakers
+        self._window = window
+
+    def note_end(self, owner: str) -> None:
+        """A task of this owner is not held any more."""
+        if self._window is not None:
+            self._window.ended(owner)
+
+    async def park(self, held: Held) -> bool:
+        """Give up slot and lease while a question is open. False: it has been answered in the meantime."""
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(claims_sql.park_if_asking(*self._fence(held)))).one_or_none()
+            if row is None:
+                return False
+            now: int = (await connection.execute(terms_sql.clock())).scalar_one()
+            await log_event(connection, held.task_id, now, EventKind.PARKED, {"attempt": held.attempt})
+        self.note_end(row.owner)
+        return True
+
+    async def finish(
+        self,
+        held: Held,
+        kind: OutcomeKind,
+        outcome: str | None,
+        progress: Progress | None,
+        message: str | None,
+    ) -> Task:
+        """End the task. outcome: the encoded wire result or RPC error object; None when cancelled.
+
+        When the answer to its commit was lost, `has_finished` says whether it holds.
+        """
+        values: dict[str, Any] = {"status_message": message}
+        if progress is not None:
+            values |= {"progress": progress.progress, "progress_total": progress.total}
+        change = claims_sql.finish_if_held(*self._fence(held), kind, outcome, values)
+        async with self._database.writing() as connection:
+            row = await self._guarded(connection, held, change, kind)
+        self.note_end(row.owner)
+        await self._announcer.changed(held.task_id)
+        if kind is OutcomeKind.RESULT:
+            await self._breakers.succeeded(row.name, row.id)
+        return task_from_row(row)
+
+    async def has_finished(self, held: Held, kind: OutcomeKind, outcome: str | None) -> bool:
+        """Whether the task has ended in this attempt and just like this; then it is announced (again)."""
+        async with self._database.reading() as connection:
+            ended = claims_sql.outcome_if_ended(held.task_id, held.attempt)
+            row = (await connection.execute(ended)).one_or_none()
+        if row is None or (row.outcome_kind, row.outcome) != (kind, outcome):
+            return False
+        await self._announcer.changed(held.task_id)
+        return True
+
+    async def has_let_go(self, held: Held) -> bool:
+        """Whether this attempt was handed back, has failed, or was cancelled over that; then it is announced (again).
+
+        For `release`, and for what `Failures` writes, when the answer to a commit was lost.
+        """
+        async with self._database.reading() as connection:
+            row = (await connection.execute(claims_sql.last_let_go(held.task_id))).one_or_none()
+        if row is None or decode_json(row.body)["attempt"] != held.attempt:
+            return await self.has_finished(held, OutcomeKind.CANCELLED, None)
+        # What waits again is announced by the dispatcher in a moment.
+        await self._announcer.changed(held.task_id)
+        return True
+
+    async def release(self, held: Held, *, announce: bool = True) -> None:
+        """Hand the task back uncharged, for another worker to run; a task that asks is parked instead.
+
+        One whose cancellation was asked for ends as cancelled. announce False leaves it to the dispatcher,
+        after a pause that is longer the more often the task has changed hands.
+        """
+        pause = terms_sql.REDISPATCH_AFTER_MS
+        if not announce:
+            pause = min(pause * 2 ** min(held.attempt, 10), terms_sql.REDISPATCH_AT_MOST_MS)
+        async with self._database.transaction() as connection:
+            release = claims_sql.release_if_held(*self._fence(held), pause)
+            row = (await connection.execute(release)).one_or_none()
+            if row is not None:
+                now: int = (await connection.execute(terms_sql.clock())).scalar_one()
+                await log_event(connection, held.task_id, now, EventKind.RELEASED, {"attempt": held.attempt})
+        if row is None:
+            await self.finish(held, OutcomeKind.CANCELLED, None, None, "Cancelled")
+            return
+        self.note_end(row.owner)
+        task = task_from_row(row)
+        if announce and task.status is TaskStatus.WORKING:
+            await self._announcer.waiting([task])
