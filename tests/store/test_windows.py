@@ -136,7 +136,7 @@ async def test_after_a_flush_windows_are_announced_again_and_nothing_else(small:
     await worker.release(held(later), announce=False)
     flush(small.redis_url)
     assert await small.upkeep.dispatch() == WINDOW - 1
-    assert await small.announced() == jobs(tasks[1:WINDOW])
+    assert sorted(await small.announced()) == sorted(jobs(tasks[1:WINDOW]))  # submitted in one millisecond
     await small.shift(later.id, "next_dispatch_at", -60_000)
     assert await small.upkeep.dispatch() == 1
 
