@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -21,12 +22,29 @@ def as_transient(error: BaseException, retry_on: tuple[type[Exception], ...]) ->
     """The failure as a `Transient` with plain parts, ready to travel; None when it is not worth another attempt.
 
     What was raised as an answer to the caller (ToolError, RpcError) is never tried again, whatever retry_on says.
+    A group is worth another attempt if each of its members is.
     """
+    if isinstance(error, BaseExceptionGroup):
+        members = [as_transient(member, retry_on) for member in _members(error)]
+        together = [member for member in members if member is not None]
+        if len(together) == len(members):
+            return _joined(together)
     is_answer = isinstance(error, ToolError | TasksError) and not isinstance(error, Transient)
     if is_answer or not isinstance(error, (Transient, *retry_on)):
         return None
     wish = wish_ms(getattr(error, "retry_after", None))
     return Transient(failure_text(error), None if wish is None else wish / 1000)
+
+
+def _members(group: BaseExceptionGroup[BaseException]) -> Sequence[BaseException]:
+    return group.exceptions
+
+
+def _joined(failures: Sequence[Transient]) -> Transient:
+    """What each of them says, once, and the longest pause that one of them asks for."""
+    wishes = [wish for failure in failures if (wish := wish_ms(failure.retry_after)) is not None]
+    said = dict.fromkeys(str(failure) for failure in failures)
+    return Transient(" ".join(said), max(wishes) / 1000 if wishes else None)
 
 
 def wish_ms(retry_after: Any) -> int | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -33,7 +35,7 @@ class DirectoryStore:
     @asynccontextmanager
     async def writing(self, location: str) -> AsyncGenerator[Write]:
         path = self._directory / location
-        file = await _in_thread(_create, path)
+        file = await _opened(_create, path, _remove)
         try:
             with file:
                 yield partial(_in_thread, _write, file)
@@ -45,7 +47,7 @@ class DirectoryStore:
 
     @asynccontextmanager
     async def reading(self, location: str, start: int, end: int) -> AsyncGenerator[Opened]:
-        with await _in_thread(FileIO, self._directory / location) as file:
+        with await _opened(FileIO, self._directory / location, FileIO.close) as file:
             yield Opened(os.fstat(file.fileno()).st_size, _chunks(file, start, end))
 
     async def remove(self, locations: Sequence[str]) -> None:
@@ -91,6 +93,31 @@ async def _in_thread(call: Callable[..., Returned], *arguments: object) -> Retur
         raise ArtifactStoreFailed(f"The disk of the artifact store says: {error.strerror}.") from error
 
 
+async def _opened(
+    open_file: Callable[[Path], FileIO], path: Path, undo: Callable[[FileIO], None]
+) -> FileIO:
+    """An open file. It is undone if whoever wanted it is cancelled, even if the thread comes later than that."""
+    opened: deque[FileIO] = deque()
+    is_abandoned = threading.Event()
+
+    def abandon() -> None:
+        with suppress(IndexError):  # the other one was quicker
+            undo(opened.pop())
+
+    def run() -> None:
+        opened.append(open_file(path))
+        if is_abandoned.is_set():
+            abandon()
+
+    try:
+        await _in_thread(run)
+    except asyncio.CancelledError:
+        is_abandoned.set()
+        await _in_thread(abandon)
+        raise
+    return opened.pop()
+
+
 async def _chunks(file: FileIO, start: int, end: int) -> AsyncGenerator[bytes]:
     file.seek(start)
     while start < end and (chunk := await _in_thread(file.read, min(CHUNK_BYTES, end - start))):
@@ -125,6 +152,11 @@ def _write(file: FileIO, chunk: bytes) -> None:
     rest = memoryview(chunk)
     while rest:
         rest = rest[file.write(rest) :]
+
+
+def _remove(file: FileIO) -> None:
+    file.close()
+    _discard([Path(os.fsdecode(file.name))])
 
 
 def _discard(paths: Sequence[Path]) -> None:

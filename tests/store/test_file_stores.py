@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import socket
+import threading
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,6 +23,7 @@ from tasks_server.artifacts.files import FileStore
 from tasks_server.artifacts.objects import ObjectStore
 from tasks_server.errors import ArtifactStoreFailed, FileMissing
 from tests.support.s3 import BUCKET, S3Server
+from tests.support.waiting import wait_until
 
 TASK = "0" * 32
 LARGE = os.urandom(21 * 1024 * 1024)  # more than two parts of an upload
@@ -97,6 +101,55 @@ async def test_nothing_stays_of_a_file_whose_writer_was_cancelled(files: FileSto
     with pytest.raises(asyncio.CancelledError):
         await writing
     assert await all_of(files) == set()
+
+
+async def test_nothing_stays_open_for_a_writer_who_was_cancelled_meanwhile(tmp_path: Path):
+    files = DirectoryStore(tmp_path / "store")
+
+    async def write() -> None:
+        async with files.writing(f"{TASK}/a"):
+            pass
+
+    with warnings.catch_warnings(record=True) as complaints:
+        warnings.simplefilter("always", ResourceWarning)
+        for steps in range(1, 4):
+            writing = asyncio.create_task(write())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            writing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+            del writing
+            gc.collect()
+            assert await all_of(files) == set()
+    assert complaints == []
+
+
+def test_nothing_stays_open_when_the_event_loop_ends_meanwhile(tmp_path: Path):
+    files = DirectoryStore(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    threads: list[threading.Thread] = []
+
+    async def read() -> None:
+        async with files.reading("pipe", 0, 1):
+            pass
+
+    async def leave() -> asyncio.Task[None]:
+        reading = asyncio.create_task(read())
+        before = set(threading.enumerate())
+        await wait_until(lambda: set(threading.enumerate()) - before, describing="a thread opens the pipe")
+        threads.extend(set(threading.enumerate()) - before)
+        return reading
+
+    with warnings.catch_warnings(record=True) as complaints:
+        warnings.simplefilter("always", ResourceWarning)
+        asyncio.run(leave())
+        with (tmp_path / "pipe").open("wb"):
+            pass
+        for thread in threads:
+            thread.join(20)
+        gc.collect()
+    assert [str(complaint.message) for complaint in complaints if "pipe" in str(complaint.message)] == []
 
 
 async def test_files_go_one_by_one_or_with_their_task(files: FileStore):

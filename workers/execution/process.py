@@ -69,6 +69,7 @@ class _Child:
         self._reader = reader
         self._writer = writer
         self._leaving = False
+        self.is_unwanted = False
         keeper.watch(process.pid)  # before it is told what to do: it has started nothing yet
         self.exit_code = in_thread(functools.partial(_reap, process))
 
@@ -84,6 +85,7 @@ class _Child:
 
     async def end(self) -> None:
         """See the process off: by its own will if it is leaving, else by SIGTERM, else by SIGKILL."""
+        self.is_unwanted = True
         if not (self._leaving and await self._exits()):
             _signal_group(self._process.pid, signal.SIGTERM)
             if not await self._exits():
@@ -144,7 +146,8 @@ async def _converse(child: _Child, definition: ToolDefinition, work: Work, port:
     finally:
         await server.close()
     cause = _cause_of_death(await child.exit_code, definition.memory_bytes)
-    logger.error("task %s: the tool %s: %s", work.task_id, work.name, cause)
+    if not child.is_unwanted:  # else it was deaf to its cancellation, and has been killed for that
+        logger.error("task %s: the tool %s: %s", work.task_id, work.name, cause)
     raise ToolError(cause)
 
 

@@ -291,7 +291,7 @@ async def test_a_process_cancelled_before_it_is_up_ends() -> None:
 
 @pytest.mark.parametrize("deaf", [False, True])
 async def test_a_process_that_does_not_leave_is_killed_with_all_it_started(
-    deaf: bool, monkeypatch: pytest.MonkeyPatch
+    deaf: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(process, "EXIT_SECONDS", 0.2)
     port = RecordingPort()
@@ -302,3 +302,6 @@ async def test_a_process_that_does_not_leave_is_killed_with_all_it_started(
     await wait_until(lambda: port.statuses, 20, describing="the tool's beginning")
     await cancelled(running)
     await all_gone([int(pid) for pid in port.statuses[0].split()])
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait(others) if others else None
+    assert [line.levelname for line in caplog.records] == ["WARNING"], "killed on purpose, which is no error"

@@ -56,6 +56,21 @@ async def test_a_single_failure_inside_a_group_counts_as_what_it_is():
         await run(ExceptionGroup("together", [Transient("busy")]))
 
 
+async def test_a_group_of_failures_that_may_all_pass_is_tried_again():
+    archive = [Transient("The archive is busy.", retry_after=7), Transient("The archive is busy.")]
+    inner = ExceptionGroup("inner", [TimeoutError("at last"), *archive])
+    with pytest.raises(Transient) as raised:
+        await run(ExceptionGroup("outer", [inner, Transient("So is the printer.")]), retry_on=(TimeoutError,))
+    assert str(raised.value) == "TimeoutError: at last The archive is busy. So is the printer."
+    assert raised.value.retry_after == 7
+
+
+@pytest.mark.parametrize("other", [ToolError("no"), Permanent("no"), ValueError("no")])
+async def test_a_group_with_one_that_will_not_pass_is_a_result(other: Exception):
+    result = await run(ExceptionGroup("together", [Transient("busy"), other]))
+    assert result["isError"] is True
+
+
 @pytest.mark.parametrize(
     "error",
     [
