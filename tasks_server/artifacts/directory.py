@@ -93,9 +93,7 @@ async def _in_thread(call: Callable[..., Returned], *arguments: object) -> Retur
         raise ArtifactStoreFailed(f"The disk of the artifact store says: {error.strerror}.") from error
 
 
-async def _opened(
-    open_file: Callable[[Path], FileIO], path: Path, undo: Callable[[FileIO], None]
-) -> FileIO:
+async def _opened(open_file: Callable[[Path], FileIO], path: Path, undo: Callable[[FileIO], None]) -> FileIO:
     """An open file. It is undone if whoever wanted it is cancelled, even if the thread comes later than that."""
     opened: deque[FileIO] = deque()
     is_abandoned = threading.Event()

@@ -40,8 +40,7 @@ class BehindBreakers:
         return changed
 
     async def _attend_to(self, breaker: Any) -> int:
-        async with self._database.reading() as connection:
-            first = (await connection.execute(breakers_sql.first_behind(breaker.tool))).one_or_none()
+        first = await self._first_behind(breaker)
         if breaker.opened_at is not None:
             if first is not None and breaker.is_over and not await self._is_probed(breaker):
                 await self._queue.enqueue([Dispatch(first.id, first.attempt, first.queue, first.owner)])
@@ -52,6 +51,15 @@ class BehindBreakers:
             async with self._database.writing() as connection:
                 await connection.execute(breakers_sql.delete_if_idle(breaker.tool))
         return 0
+
+    async def _first_behind(self, breaker: Any) -> Any | None:
+        """Who is to try next: not the one that failed last, unless nobody else waits."""
+        async with self._database.reading() as connection:
+            another = breakers_sql.first_behind(breaker.tool, except_for=breaker.failed_task)
+            row = (await connection.execute(another)).one_or_none()
+            if row is None and breaker.failed_task is not None:
+                row = (await connection.execute(breakers_sql.first_behind(breaker.tool))).one_or_none()
+        return row
 
     async def _is_probed(self, breaker: Any) -> bool:
         if breaker.probe_task is None:

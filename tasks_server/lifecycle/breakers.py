@@ -2,7 +2,8 @@
 
 A breaker opens when a tool has failed often enough in a row for reasons that may pass. While it is open nothing of
 this tool is started, which costs the waiting tasks no retry. After the pause one task is the probe: its success
-closes the breaker, its failure opens it again for twice as long.
+closes the breaker, its failure opens it again for twice as long. The probe is the one that has been tried most often:
+of a tool whose first attempts fail and whose next ones succeed, it is the likeliest to succeed.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class Admission(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """failures: how many in a row open a breaker; 0 opens none. cooldown_ms: the first pause."""
+    """failures: how many in a row open a breaker, attempts of one task in a row counting once; 0 opens none.
+
+    cooldown_ms: the first pause.
+    """
 
     failures: int = 5
     cooldown_ms: int = 30_000
@@ -65,7 +69,7 @@ class Breakers:
         breaker = (await connection.execute(breakers_sql.lock_if_open(waiting.name))).one_or_none()
         if breaker is None:
             return Admission.GONE
-        probe = (await connection.execute(breakers_sql.take_probe(breaker.tool, task_id))).one_or_none()
+        probe = (await connection.execute(breakers_sql.take_probe(breaker, waiting))).one_or_none()
         if probe is not None:
             return Admission.PROBE
         pause = breakers_sql.pause_behind(breaker.tool, task_id, breaker.open_until, why_it_waits(breaker))
@@ -81,7 +85,7 @@ class Breakers:
         if not policy.failures:
             return None
         is_sqlite = self._database.is_sqlite
-        count = breakers_sql.count_failure(task.name, error, policy.cooldown_ms, is_sqlite=is_sqlite)
+        count = breakers_sql.count_failure(task.name, task.id, error, policy.cooldown_ms, is_sqlite=is_sqlite)
         await connection.execute(count)
         self._troubled.add(task.name)
         longest = max(LONGEST_COOLDOWN_MS, policy.cooldown_ms)

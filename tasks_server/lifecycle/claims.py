@@ -112,7 +112,10 @@ class Claims(Notes, Questions, Ends):
             row = (
                 await connection.execute(claims_sql.task_if_held(task_id, attempt, self.worker_id))
             ).one_or_none()
-        return None if row is None else task_from_row(row)
+        if row is None:
+            return None
+        self._breakers.noticed(row.name, row.failures_of_its_tool)
+        return task_from_row(row)
 
     def _note_room(self, claimed: Any | None, stepped_back: Any | None) -> None:
         if self._window is None:

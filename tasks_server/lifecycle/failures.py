@@ -29,12 +29,16 @@ class Failures:
         self._breakers = breakers
 
     async def retry(self, task: Task, error: str, pause_ms: int) -> Task:
-        """Let the task wait for its next attempt; one whose cancellation was asked for ends as cancelled."""
+        """Let the task wait for its next attempt; one whose cancellation was asked for ends as cancelled.
+
+        Questions that wait for an answer are withdrawn, because nobody asks them any more; answers stay.
+        """
         message = f"{_failed(task, error)} The next one starts in {_in_words(pause_ms)}."
         change = claims_sql.retry_if_held(*self._fence(task), pause_ms, message, error)
         async with self._database.transaction() as connection:
             row = (await connection.execute(change)).one_or_none()
             if row is not None:
+                await self._withdraw_questions(connection, task, row.updated_at)
                 await self._note(connection, task, row.updated_at, error, row.next_dispatch_at)
         if row is None:
             held = Held(task.id, task.attempt)
@@ -57,6 +61,12 @@ class Failures:
         self._claims.note_end(task.owner)
         await self._announcer.changed(task.id)
         return task_from_row(row)
+
+    async def _withdraw_questions(self, connection: AsyncConnection, task: Task, at: int) -> None:
+        keys = (await connection.execute(claims_sql.withdraw_outstanding(task.id))).scalars().all()
+        if keys:
+            withdrawn = [event(task.id, at, EventKind.WITHDRAWN, {"key": key}) for key in keys]
+            await connection.execute(requests_sql.insert_events(), withdrawn)
 
     async def _note(
         self, connection: AsyncConnection, task: Task, at: int, error: str, next_at: int | None

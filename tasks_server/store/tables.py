@@ -113,6 +113,7 @@ class TaskRow(SQLModel, table=True):
         ),
         Index("task_owner", "owner", "created_at"),
         _index_where("paused_by = 'breaker'", "task_behind_breaker", "name", "next_dispatch_at"),
+        _index_where("paused_by = 'breaker'", "task_next_probe", "name", "retries_used", "created_at"),
         _index_where(
             "next_dispatch_at IS NOT NULL AND backlog_rank IS NULL", "task_waiting", "next_dispatch_at"
         ),
@@ -287,9 +288,10 @@ class WorkerRow(SQLModel, table=True):
 class BreakerRow(SQLModel, table=True):
     """The circuit breaker of a tool, shared by all workers; a tool that has never failed has none.
 
-    failures counts transient failures in a row. While open_until lies ahead nothing of this tool is started;
-    then probe_task may run, alone for as long as it is leased, and its end decides. cooldown_ms is how long the
-    next pause will be. A closed one without failures is only there until the tasks that it held back are due.
+    failures counts transient failures in a row, several of one task as one; failed_task was the last. While open_until
+    lies ahead nothing of this tool is started; then probe_task may run, alone for as long as it is leased, and its
+    end decides. cooldown_ms is how long the next pause will be. A closed one without failures is only there until
+    the tasks that it held back are due.
     """
 
     __tablename__ = "breaker"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
@@ -300,6 +302,7 @@ class BreakerRow(SQLModel, table=True):
     opened_at: int | None = Field(sa_column=_optional_millis())
     open_until: int | None = Field(sa_column=_optional_millis())
     probe_task: str | None = Field(sa_column=_optional_text())
+    failed_task: str | None = Field(sa_column=_optional_text())
     last_error: str | None = Field(sa_column=_optional_text())
 
 

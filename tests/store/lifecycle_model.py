@@ -142,12 +142,16 @@ class ModelTask:
         self._changed()
 
     def retry(self) -> None:
-        """The attempt has failed for a passing reason; a question that it put stays open, unseen."""
+        """The attempt has failed for a passing reason; a question that it put is withdrawn."""
         if self.cancelling:
             self.finish(OutcomeKind.CANCELLED)
             return
         self.status = TaskStatus.WORKING
         self.retries_used += 1
+        for question in self.questions:
+            if question.is_outstanding:
+                question.withdrawn = True
+                self.events.append(EventKind.WITHDRAWN)
         self._let_go(EventKind.FAILED)
         self._changed()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -216,6 +218,114 @@ async def test_only_one_of_many_that_wait_is_announced_when_the_pause_is_over(re
     assert await record.announced() == [], "while one is tried, no other"
 
 
+# --- who is the probe -------------------------------------------------------------------------------------------
+
+
+async def behind(record: Record, *retries: int, **changes: Any) -> list[Task]:
+    """Tasks behind the open breaker that have been retried so often, oldest first."""
+    tasks: list[Task] = []
+    for number in retries:
+        task = await record.create(**changes)
+        assert await record.worker().claim(task.id, 0) is None
+        age = "retries_used = :used, created_at = created_at - 1000000 + :place"
+        await record.sql(f"UPDATE task SET {age} WHERE id = :id", used=number, place=len(tasks), id=task.id)
+        tasks.append(task)
+    return tasks
+
+
+async def test_the_probe_is_the_one_that_was_retried_most_then_the_oldest(record: Record):
+    await fail(record, 5)
+    tasks = await behind(record, 0, 1, 2, 2, 1)
+    flush(record.redis_url)
+    await record.sql("UPDATE breaker SET open_until = opened_at")
+    assert await record.behind_breakers.attend() == 0
+    assert await record.announced() == [f"{tasks[2].id}:0"]
+    for other in (tasks[0], tasks[1], tasks[3], tasks[4], await record.create()):
+        assert await record.worker().claim(other.id, 0) is None
+    await claim(record.worker(), tasks[2])
+
+
+async def test_it_does_not_keep_others_waiting_for_ever(record: Record):
+    await fail(record, 5)
+    await behind(record, 2, queue="a queue without a worker")
+    await cooled_down(record)
+    await claim(record.worker(), await record.create())
+
+
+async def test_one_that_keeps_failing_is_not_tried_twice_running(record: Record):
+    await fail(record, 5)
+    poison, sound = await behind(record, 2, 1)
+    await record.sql("UPDATE breaker SET open_until = opened_at")
+    worker = record.worker()
+    failed = await record.failures(worker).retry(await claim(worker, poison), BUSY, 0)
+    assert await worker.claim(poison.id, failed.attempt) is None
+    await record.sql("UPDATE breaker SET open_until = opened_at")
+    flush(record.redis_url)
+    await record.behind_breakers.attend()
+    assert await record.announced() == [f"{sound.id}:0"]
+    assert await worker.claim(poison.id, failed.attempt) is None
+    await finish(worker, await claim(worker, sound))
+    await claim(worker, await record.create())
+
+
+async def test_the_one_that_failed_last_is_tried_again_when_nobody_else_waits(record: Record):
+    await fail(record, 5)
+    (poison,) = await behind(record, 2)
+    await cooled_down(record)
+    worker = record.worker()
+    failed = await record.failures(worker).retry(await claim(worker, poison), BUSY, 0)
+    assert await worker.claim(poison.id, failed.attempt) is None
+    await record.sql("UPDATE breaker SET open_until = opened_at")
+    flush(record.redis_url)
+    await record.behind_breakers.attend()
+    assert await record.announced() == [f"{poison.id}:1"]
+    await claim(worker, await record.task(poison.id))
+
+
+async def test_a_tool_that_succeeds_at_its_second_attempt_is_paused_once(record: Record):
+    worker = record.worker()
+    failed: list[Task] = []
+    for _ in range(5):
+        task = await claim(worker, await record.create())
+        failed.append(await record.failures(worker).retry(task, BUSY, 0))
+    for task in failed:
+        assert await worker.claim(task.id, 1) is None
+    new = await record.create()
+    await record.sql("UPDATE breaker SET open_until = opened_at")
+    assert await worker.claim(new.id, 0) is None, "its first attempt would fail"
+    await finish(worker, await claim(worker, await record.task(failed[0].id)))
+    assert (await breaker(record) or {})["opened_at"] is None
+
+
+async def test_attempts_of_one_task_in_a_row_say_no_more_about_the_tool_than_one(record: Record):
+    worker = record.worker()
+    task = await record.create(max_retries=9)
+    for _ in range(6):
+        task = await record.failures(worker).retry(await claim(worker, task), BUSY, 0)
+    assert (await breaker(record) or {})["failures"] == 1
+    await fail(record, 4)
+    assert (await breaker(record) or {})["failures"] == 5
+    assert await worker.claim((await record.create()).id, 0) is None
+
+
+async def test_after_a_success_the_same_task_counts_again(record: Record):
+    worker = record.worker()
+    task = await record.create()
+    for _ in range(2):
+        task = await record.failures(worker).retry(await claim(worker, task), BUSY, 0)
+        assert (await breaker(record) or {})["failures"] == 1
+        await finish(worker, await claim(worker, await record.create()))
+        assert (await breaker(record) or {})["failures"] == 0
+
+
+async def test_a_claim_that_is_recovered_remembers_the_breaker(record: Record, another: Record):
+    task = await probe(record, record.worker())
+    recovered = another.worker()  # who has never heard of it
+    assert await recovered.claimed(task.id, task.attempt) == task
+    await finish(recovered, task)
+    await claim(record.worker(), await record.create())
+
+
 async def test_a_paused_task_can_be_cancelled(record: Record):
     await fail(record, 5)
     task = await record.create()
@@ -261,7 +371,14 @@ async def test_a_tool_that_works_pays_no_statement_for_it(record: Record):
 
 
 STATEMENTS = {
-    "the first": (breakers_sql.first_behind("convert"), "task_behind_breaker"),
+    "the first": (breakers_sql.first_behind("convert", except_for="id"), "task_next_probe"),
+    "a probe": (
+        breakers_sql.take_probe(
+            SimpleNamespace(tool="convert", failed_task="another"),
+            SimpleNamespace(id="id", retries_used=1, created_at=1),
+        ),
+        "task_next_probe",
+    ),
     "a correction": (breakers_sql.correct_behind("convert", 5, "why", 500), "task_behind_breaker"),
     "a release": (breakers_sql.release_behind("convert", 500), "task_behind_breaker"),
     "a claim": (claims_sql.claim_if_waiting("id", 0, "worker", 1), "breaker"),

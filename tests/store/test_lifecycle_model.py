@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 
 from tasks_server.errors import StaleTransition
+from tasks_server.lifecycle.breakers import BreakerPolicy, Breakers
 from tasks_server.lifecycle.claims import Claims
 from tasks_server.lifecycle.questions import Question
 from tasks_server.task import OutcomeKind, Progress, Task, TaskStatus
@@ -305,6 +306,9 @@ def test_every_story_of_tasks_is_told_alike_by_the_record_and_by_a_simple_model(
 ):
     async def open_record() -> Record:
         record = Record(database_url, redis_url, tmp_path)
+        record.breakers = Breakers(
+            record.database, BreakerPolicy(failures=0)
+        )  # which the model does not know
         if record.database.is_sqlite:  # no power is cut here
             async with record.database.writing() as connection:
                 await connection.execute(text("PRAGMA synchronous=OFF"))

@@ -90,17 +90,22 @@ async def test_a_worker_that_lost_the_task_changes_nothing(record: Record):
     assert [kind for kind, _ in await record.events(task.id)] == ["attempt", "lost"]
 
 
-async def test_a_question_that_is_open_meanwhile_can_still_be_answered(record: Record):
+async def test_a_question_that_nobody_asks_any_more_is_withdrawn_and_answers_stay(record: Record):
     worker = record.worker()
     task = await claim(worker, await record.create())
     await ask(worker, task)
+    await ask(worker, task, "age")
+    await record.requests.answer(OWNER, task.id, {"name": accept("Ada")})
     waiting = await record.failures(worker).retry(await record.task(task.id), "busy", 60_000)
     assert waiting.status is TaskStatus.WORKING
-    await record.requests.answer(OWNER, task.id, {"name": accept("Ada")})
+    assert [body for kind, body in await record.events(task.id) if kind == "withdrawn"] == [{"key": "age"}]
+    await record.requests.answer(OWNER, task.id, {"age": accept("too late")})
     await record.shift(task.id, "next_dispatch_at", -60_000)
     await record.upkeep.dispatch()
     again = await claim(worker, await record.task(task.id))
     assert (await ask(worker, again)).response == accept("Ada")
+    asked = await ask(worker, again, "age")
+    assert (asked.key, asked.response) == ("age.2", None)
 
 
 async def test_without_retries_left_the_task_ends_with_the_error_as_its_result(record: Record):

@@ -5,6 +5,8 @@ Whoever needs both locks takes the task's row first, then the breaker's.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -12,9 +14,11 @@ from sqlalchemy import (
     Insert,
     ScalarSelect,
     Update,
+    and_,
     case,
     delete,
     exists,
+    func,
     literal,
     literal_column,
     or_,
@@ -33,8 +37,12 @@ b = BREAKER.c
 # When a task behind a breaker is announced again although nobody has let it go: only if everybody forgot it.
 FORGOTTEN_AFTER_MS = 10 * 60 * 1000
 
+# How long after a pause the task that should be the probe may keep others from it.
+PRECEDENCE_MS = 30_000
+
 # Written out, because no database uses a partial index for a value it does not know.
-IS_BEHIND: ColumnElement[bool] = t.paused_by == literal_column(f"'{PausedBy.BREAKER}'")
+BREAKER_WORD: ColumnElement[str] = literal_column(f"'{PausedBy.BREAKER}'")
+IS_BEHIND: ColumnElement[bool] = t.paused_by == BREAKER_WORD
 # In a statement about a task: its tool may be started.
 MAY_START: ColumnElement[bool] = or_(
     t.method != Method.CALL_TOOL,
@@ -60,7 +68,7 @@ def lock_if_waiting(task_id: str, attempt: int) -> Update:
             IN_TIME,
         )
         .values(attempt=t.attempt)
-        .returning(t.name)
+        .returning(t.id, t.name, t.retries_used, t.created_at)
     )
 
 
@@ -74,8 +82,10 @@ def lock_if_open(tool: str) -> Update:
     )
 
 
-def take_probe(tool: str, task_id: str) -> Update:
+def take_probe(breaker: Any, task: Any) -> Update:
     """Let this task try the tool, if the pause is over and nobody tries it: a probe lives by its task's lease.
+
+    It has to be its turn. But the one whose turn it is may be one that nobody can run, so that precedence ends.
 
     Only under the breaker's lock: PostgreSQL must begin the statement, and look at leases, after the lock is taken.
     """
@@ -85,10 +95,24 @@ def take_probe(tool: str, task_id: str) -> Update:
     )
     return (
         update(BREAKER)
-        .where(b.tool == tool, b.open_until <= now_ms(), ~is_probed)
-        .values(probe_task=task_id)
+        .where(
+            b.tool == breaker.tool,
+            b.open_until <= now_ms(),
+            ~is_probed,
+            or_(b.open_until <= now_ms() - PRECEDENCE_MS, ~_another_comes_before(breaker, task)),
+        )
+        .values(probe_task=task.id)
         .returning(b.tool)
     )
+
+
+def _another_comes_before(breaker: Any, task: Any) -> ColumnElement[bool]:
+    other = first_behind(breaker.tool, except_for=breaker.failed_task).subquery("first_behind").c
+    if task.id == breaker.failed_task:
+        return exists(select(other.id))
+    older = and_(other.retries_used == task.retries_used, other.created_at < task.created_at)
+    comes_before = or_(other.retries_used > task.retries_used, older)
+    return exists(select(other.id).where(other.id != task.id, comes_before))
 
 
 def pause_behind(tool: str, task_id: str, open_until: int, message: str) -> Update:
@@ -110,13 +134,14 @@ def pause_behind(tool: str, task_id: str, open_until: int, message: str) -> Upda
     )
 
 
-def count_failure(tool: str, error: str, cooldown_ms: int, *, is_sqlite: bool) -> Insert:
-    """Another failure in a row."""
+def count_failure(tool: str, task_id: str, error: str, cooldown_ms: int, *, is_sqlite: bool) -> Insert:
+    """Another failure in a row; one more of the same task says nothing new about the tool, unless it is the probe."""
     dialect = sqlite if is_sqlite else postgresql
-    first = dialect.insert(BREAKER).values(tool=tool, failures=1, cooldown_ms=cooldown_ms, last_error=error)
-    return first.on_conflict_do_update(
-        index_elements=[b.tool], set_={"failures": b.failures + 1, "last_error": error}
-    )
+    seen = {"failed_task": task_id, "last_error": error}
+    first = dialect.insert(BREAKER).values(tool=tool, failures=1, cooldown_ms=cooldown_ms, **seen)
+    is_more = or_(b.failures == 0, b.failed_task.is_distinct_from(task_id), b.probe_task == task_id)
+    counted = case((is_more, b.failures + 1), else_=b.failures)
+    return first.on_conflict_do_update(index_elements=[b.tool], set_={"failures": counted, **seen})
 
 
 def open_if_due(tool: str, task_id: str, threshold: int, longest_cooldown_ms: int) -> Update:
@@ -162,12 +187,18 @@ def probe_that_runs(task_id: str) -> Selection:
     return select(t.id).where(t.id == task_id, t.lease_worker.is_not(None))
 
 
-def first_behind(tool: str) -> Selection:
-    """The task that has waited longest."""
+def first_behind(tool: str, *, except_for: str | None = None) -> Selection:
+    """The task that has been retried most; of several the oldest."""
+    behind = TASK.alias("behind")
+    most = (
+        select(func.max(behind.c.retries_used))
+        .where(behind.c.paused_by == BREAKER_WORD, behind.c.name == tool, behind.c.id != (except_for or ""))
+        .scalar_subquery()
+    )
     return (
-        select(t.id, t.attempt, t.queue, t.owner)
-        .where(IS_BEHIND, t.name == tool)
-        .order_by(t.next_dispatch_at)
+        select(t.id, t.attempt, t.queue, t.owner, t.retries_used, t.created_at)
+        .where(IS_BEHIND, t.name == tool, t.id != (except_for or ""), t.retries_used == most)
+        .order_by(t.created_at)
         .limit(1)
     )
 

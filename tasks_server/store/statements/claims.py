@@ -110,6 +110,7 @@ def step_back_if_over_limit(task_id: str, attempt: int, max_running: int) -> Upd
             attempt=t.attempt + 1,
             announced_at=None,
             backlog_rank=rank_in_backlog(),
+            paused_by=None,  # also of a breaker: what may not run must not be the one that others wait for
             status_message=f"Waiting until another task of this owner ends: at most {limit} may run at a time",
             **CHANGED,
         )
@@ -118,7 +119,8 @@ def step_back_if_over_limit(task_id: str, attempt: int, max_running: int) -> Upd
 
 
 def task_if_held(task_id: str, attempt: int, worker: str) -> Selection:
-    return select(*TASK.c).where(_held(task_id, attempt, worker))
+    failures = failures_of_its_tool().label("failures_of_its_tool")
+    return select(*TASK.c, failures).where(_held(task_id, attempt, worker))
 
 
 def outcome_if_ended(task_id: str, attempt: int) -> Selection:
@@ -268,6 +270,16 @@ def withdraw_question(task_id: str, key: str) -> Update:
         update(INPUT_REQUEST)
         .where(q.task_id == task_id, q.key == key, IS_OUTSTANDING)
         .values(withdrawn_at=now_ms())
+    )
+
+
+def withdraw_outstanding(task_id: str) -> Update:
+    """Take back every question of the task that has no answer. → their keys"""
+    return (
+        update(INPUT_REQUEST)
+        .where(q.task_id == task_id, IS_OUTSTANDING)
+        .values(withdrawn_at=now_ms())
+        .returning(q.key)
     )
 
 

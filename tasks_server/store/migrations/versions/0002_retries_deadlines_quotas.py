@@ -48,6 +48,11 @@ WAITING_INDEXES = (
     ("task_running", ["owner"], "lease_worker IS NOT NULL"),
 )
 
+BEHIND_BREAKER_INDEXES = {
+    "task_behind_breaker": ["name", "next_dispatch_at"],
+    "task_next_probe": ["name", "retries_used", "created_at"],
+}
+
 
 def upgrade() -> None:
     for table, columns in COLUMNS.items():
@@ -62,6 +67,7 @@ def upgrade() -> None:
         sa.Column("opened_at", sa.BigInteger),
         sa.Column("open_until", sa.BigInteger),
         sa.Column("probe_task", sa.Text),
+        sa.Column("failed_task", sa.Text),
         sa.Column("last_error", sa.Text),
     )
     op.create_table(
@@ -95,13 +101,8 @@ def _create_indexes() -> None:
         where = sa.text(condition)
         op.create_index(name, "task", [column], sqlite_where=where, postgresql_where=where)
     where = sa.text("paused_by = 'breaker'")
-    op.create_index(
-        "task_behind_breaker",
-        "task",
-        ["name", "next_dispatch_at"],
-        sqlite_where=where,
-        postgresql_where=where,
-    )
+    for name, columns in BEHIND_BREAKER_INDEXES.items():
+        op.create_index(name, "task", columns, sqlite_where=where, postgresql_where=where)
     op.drop_index("task_waiting", "task")
     for name, columns, condition in WAITING_INDEXES:
         where = sa.text(condition)
@@ -135,7 +136,7 @@ def downgrade() -> None:
         op.execute("DROP FUNCTION task_event_guard")
     op.drop_index("input_request_deadline")
     waiting = (name for name, _, _ in WAITING_INDEXES)
-    for name in ("task_behind_breaker", "task_idempotency", *TASK_INDEXES, *waiting):
+    for name in (*BEHIND_BREAKER_INDEXES, "task_idempotency", *TASK_INDEXES, *waiting):
         op.drop_index(name)
     for table, columns in COLUMNS.items():
         for column in reversed(columns):
