@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from tasks_server.errors import TasksError
 from workers.errors import ToolError, Transient
@@ -25,7 +25,8 @@ def as_transient(error: BaseException, retry_on: tuple[type[Exception], ...]) ->
     A group is worth another attempt if each of its members is.
     """
     if isinstance(error, BaseExceptionGroup):
-        members = [as_transient(member, retry_on) for member in _members(error)]
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        members = [as_transient(member, retry_on) for member in group.exceptions]
         together = [member for member in members if member is not None]
         if len(together) == len(members):
             return _joined(together)
@@ -34,10 +35,6 @@ def as_transient(error: BaseException, retry_on: tuple[type[Exception], ...]) ->
         return None
     wish = wish_ms(getattr(error, "retry_after", None))
     return Transient(failure_text(error), None if wish is None else wish / 1000)
-
-
-def _members(group: BaseExceptionGroup[BaseException]) -> Sequence[BaseException]:
-    return group.exceptions
 
 
 def _joined(failures: Sequence[Transient]) -> Transient:

@@ -21,12 +21,12 @@ from tests.support.redis_keys import flush
 BUSY = "The archive is busy."
 
 
-async def fail(record: Record, times: int = 1, name: str = "convert") -> Task:
+async def fail(record: Record, times: int = 1, **changes: Any) -> Task:
     """So many different tasks of a tool fail, one after the other; the last of them."""
     worker = record.worker("failing")
     task = None
     for _ in range(times):
-        task = await claim(worker, await record.create(name=name))
+        task = await claim(worker, await record.create(**changes))
         await record.failures(worker).retry(task, BUSY, 3_600_000)
     assert task is not None
     return task

@@ -13,6 +13,7 @@ from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.store.statements import claims as claims_sql
 from tasks_server.task import Task
 from tests.store.record import OWNER, Record, accept, ask, claim, held, opened
+from tests.store.test_breakers import fail
 from tests.support.redis_keys import flush
 from tests.support.waiting import wait_until
 
@@ -191,6 +192,18 @@ async def limited(database_url: str, redis_url: str, tmp_path: Path) -> AsyncGen
     quotas = Quotas(window=WINDOW, max_running=2)
     async with opened(database_url, redis_url, tmp_path / "artifacts", quotas) as record:
         yield record
+
+
+async def test_one_that_may_not_run_keeps_nobody_from_being_the_probe(limited: Record):
+    """Of a paused tool, whose next task in line belongs to an owner who runs all he may."""
+    await fail(limited, 5, owner="somebody")
+    first = await limited.create(owner="busy")
+    assert await limited.worker().claim(first.id, 0) is None
+    for _ in range(2):
+        await claim(limited.worker(), await limited.create(owner="busy", name="another tool"))
+    await limited.sql("UPDATE breaker SET open_until = opened_at")
+    assert await limited.worker().claim(first.id, 0) is None
+    await claim(limited.worker(), await limited.create(owner="other"))
 
 
 async def test_an_owner_runs_no_more_than_he_may(limited: Record):
