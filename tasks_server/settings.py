@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     breaker_failures: int = Field(
         default=5,
         ge=0,
-        description="How many transient failures of a tool in a row open its circuit breaker; 0 turns breakers off.",
+        description="Transient failures of a tool in a row, of different tasks, that open its breaker; 0 for none.",
     )
     breaker_cooldown_seconds: float = Field(
         default=30.0,
