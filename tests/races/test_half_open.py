@@ -57,9 +57,10 @@ async def test_a_statement_without_an_answer_is_an_outage(roads: tuple[CuttingPr
     proxy.swallows = True
     for _ in range(2):  # the connection that was there, and a new one
         with pytest.raises(DATABASE_UNAVAILABLE) as raised:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(PATIENCE_SECONDS) as patience:
                 await backend(through)
         assert is_outage(raised.value)
+        assert not patience.expired(), "the statement ended by itself"
     proxy.swallows = False
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert await backend(through) != vanished
