@@ -56,8 +56,9 @@ async def test_a_statement_without_an_answer_is_an_outage(roads: tuple[CuttingPr
     vanished = await backend(through)
     proxy.swallows = True
     for _ in range(2):  # the connection that was there, and a new one
+        patience = asyncio.timeout(PATIENCE_SECONDS)
         with pytest.raises(DATABASE_UNAVAILABLE) as raised:
-            async with asyncio.timeout(PATIENCE_SECONDS) as patience:
+            async with patience:
                 await backend(through)
         assert is_outage(raised.value)
         assert not patience.expired(), "the statement ended by itself"
