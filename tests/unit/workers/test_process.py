@@ -304,4 +304,4 @@ async def test_a_process_that_does_not_leave_is_killed_with_all_it_started(
     await all_gone([int(pid) for pid in port.statuses[0].split()])
     others = asyncio.all_tasks() - {asyncio.current_task()}
     await asyncio.wait(others) if others else None
-    assert [line.levelname for line in caplog.records] == ["WARNING"], "killed on purpose, which is no error"
+    assert "before it returned a result" not in caplog.text, "killed on purpose, which is no error"
