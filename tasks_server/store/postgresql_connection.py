@@ -1,6 +1,7 @@
 """Connections to PostgreSQL that may vanish without a word: a firewall forgets them, a machine is gone.
 
-Nobody resets such a connection, so whoever waits for an answer through it would wait for minutes, or for ever.
+Nobody resets such a connection, so whoever waits for an answer through it would wait for minutes, or for ever; and
+the server would keep for as long what a transaction over it has locked. The same goes for a process that is paused.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ CONNECTIONS = 8
 RECYCLE_SECONDS = 1800
 CONNECT_SECONDS = 10.0
 STATEMENT_SECONDS = 30.0
+# Between two statements of a transaction we do nothing that takes time: who is silent for so long is gone or paused.
+IDLE_IN_TRANSACTION_SECONDS = 5.0
 
 # The kernel asks an idle peer after so long, then so often, and gives up after so many questions without an answer;
 # what was sent has to be acknowledged within the last of these. Not every system knows all of them.
@@ -40,6 +43,8 @@ def postgresql_engine(url: str, *, limits_statements: bool) -> AsyncEngine:
         },
     )
     event.listen(engine.sync_engine, "connect", _keep_alive)
+    if limits_statements:
+        event.listen(engine.sync_engine, "connect", _let_go_of_locks)
     event.listen(engine.sync_engine, "handle_error", _give_up_connection)
     return engine
 
@@ -54,6 +59,16 @@ def _keep_alive(connection: Any, _: Any) -> None:
         option: int | None = getattr(socket, name, None)
         if option is not None:
             end.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _let_go_of_locks(connection: Any, _: Any) -> None:
+    """By a statement, because poolers in between refuse settings that they do not know at the start."""
+    limit = f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_SECONDS * 1000:.0f}"
+
+    async def send(driver: Any) -> None:
+        await driver.execute(limit)
+
+    connection.run_async(send)
 
 
 def _give_up_connection(context: ExceptionContext) -> StatementTimedOut | None:

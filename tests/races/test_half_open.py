@@ -136,3 +136,27 @@ async def test_the_kernel_looks_after_connections_too(roads: tuple[CuttingProxy,
         end = raw._transport.get_extra_info("socket")
         assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3
+
+
+async def test_a_process_that_is_paused_in_a_transaction_keeps_no_locks(
+    postgresql_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its tasks can be rescued, and what it says when it wakes up counts for nothing."""
+    monkeypatch.setattr(postgresql_connection, "IDLE_IN_TRANSACTION_SECONDS", 0.3)
+    monkeypatch.setattr(postgresql_connection, "STATEMENT_SECONDS", PATIENCE_SECONDS)
+    change = "UPDATE task SET status_message = :message WHERE id = :id"
+    async with (
+        opened(postgresql_url, redis_url, tmp_path / "artifacts") as paused,
+        opened(postgresql_url, redis_url, tmp_path / "artifacts") as other,
+    ):
+        task = await paused.create()
+
+        async def pause_in_a_transaction() -> None:
+            async with paused.database.transaction() as connection:
+                await connection.execute(text(change), {"message": "paused", "id": task.id})
+                await other.sql(change, message="other", id=task.id)
+
+        with pytest.raises(DATABASE_UNAVAILABLE) as raised:
+            await pause_in_a_transaction()
+        assert is_outage(raised.value)
+        assert (await other.task(task.id)).status_message == "other"
