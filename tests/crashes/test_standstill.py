@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sqlite3
 
 from tests.crashes.house import ON_SQLITE, House
+from tests.store.record import Record
+from tests.support.processes import Started
 from tests.support.waiting import wait_until
 from workers.stall import STALLED
 
@@ -12,13 +16,13 @@ from workers.stall import STALLED
 async def test_a_worker_that_was_paused_past_its_lease_finishes_nothing_and_stops(house: House):
     tools = [house.tool("sentry", "sentry"), house.tool("vigil", "vigil")]
     _, client = await house.serve()
-    late = await house.work(*tools, lease_seconds="1")
+    late = await house.work(*tools, lease_seconds="3")
     await client.offers("sentry", "vigil")
     held, ended = await house.submit(client, "sentry"), await house.submit(client, "vigil")
     for job in (held, ended):
         await job.has_written("start")
-    late.send(signal.SIGSTOP)
-    await house.work(*tools, lease_seconds="1")
+    await pause_between_writes(late, house)
+    await house.work(*tools, lease_seconds="30")
     for job in (held, ended):
         await wait_until(lambda: job.diary.count("start") == 2, 30, describing="the second run")  # noqa: B023
     ended.gate.touch()
@@ -40,6 +44,32 @@ async def test_a_worker_that_was_paused_past_its_lease_finishes_nothing_and_stop
     ]
     overtaken = progress.index("attempt 1")
     assert "attempt 0" not in progress[overtaken:]
+
+
+async def pause_between_writes(worker: Started, house: House) -> None:
+    """SQLite cannot take its one lock away from a process that is paused while it holds it."""
+
+    async def paused() -> bool:
+        worker.send(signal.SIGSTOP)
+        if await is_writable(house.record):
+            return True
+        worker.send(signal.SIGCONT)
+        return False
+
+    await wait_until(paused, 30, describing="the worker is paused while it writes nothing")
+
+
+async def is_writable(record: Record) -> bool:
+    if not record.database.is_sqlite:
+        return True
+    path = record.database_url.partition("///")[2]
+    with contextlib.closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.execute("ROLLBACK")
+        return True
 
 
 async def test_a_tool_that_blocks_is_named_and_its_worker_goes_on(house: House):

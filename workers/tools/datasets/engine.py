@@ -7,6 +7,7 @@ deadline, the size of what is written, and cancellation, and then interrupts the
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,12 +20,15 @@ from workers.errors import TaskCancelled, ToolError
 from workers.tools.datasets.limits import Limits, in_words
 from workers.tools.datasets.refusal import QueryRefused
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 OnPercent = Callable[[float], object]
 Row = tuple[Any, ...]
 Parameters = Sequence[object] | Mapping[str, object]
 
 TICK_SECONDS = 0.05
+INTERRUPT_SECONDS = 5.0
 
 _SETTINGS = {
     # Nothing is ever fetched, installed or loaded; Python's variables are not tables.
@@ -69,7 +73,8 @@ class Engine:
         self._deadline: float | None = None
 
     def close(self) -> None:
-        self.connection.close()
+        with contextlib.suppress(duckdb.ResourceInUseException):  # what could not be stopped still uses it
+            self.connection.close()
 
     def cancel(self) -> None:
         """Stop what is running now, from any thread; it raises TaskCancelled where it was started."""
@@ -150,8 +155,15 @@ class Engine:
             )
 
     def _interrupt(self, running: _Running[Any]) -> None:
-        """Until it has stopped: an interrupt that comes just before a statement starts is lost."""
+        """Until it has stopped: an interrupt that comes just before a statement starts is lost.
+
+        The engine may be deaf to all of them. Then it is left behind, and ends with the tool's process.
+        """
+        patience = time.monotonic() + INTERRUPT_SECONDS
         while not running.finished.is_set():
+            if time.monotonic() > patience:
+                logger.warning("The engine did not stop within %g s and is left behind", INTERRUPT_SECONDS)
+                return
             self.connection.interrupt()
             running.finished.wait(TICK_SECONDS)
 

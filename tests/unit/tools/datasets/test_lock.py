@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import duckdb
 import pytest
 
 from tests.unit.tools.datasets.conftest import Open, dataset_from
-from workers.tools.datasets import query
+from workers.tools.datasets import engine, query
 from workers.tools.datasets.limits import Limits
 from workers.tools.datasets.load import Dataset
 from workers.tools.datasets.query import run_query
@@ -189,3 +190,14 @@ def test_what_is_spilled_and_returned_is_limited(opened: Open) -> None:
     limits = Limits(result=2**20)
     with opened("a\n1\n", limits=limits) as dataset, pytest.raises(QueryRefused, match="larger than 1 MiB"):
         run_query(dataset, "SELECT random() FROM range(500000000)", "parquet", 1, lambda _: None)
+
+
+def test_an_engine_that_hears_no_interrupt_holds_nobody_up(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "INTERRUPT_SECONDS", 0.1)
+    gate = threading.Event()
+    dataset.engine.allow_seconds(0)
+    with pytest.raises(QueryRefused, match="longer than its time limit"):
+        dataset.engine.run(gate.wait)
+    gate.set()
