@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 from collections.abc import Generator, Iterator
@@ -20,6 +21,12 @@ DATABASES = ("sqlite", "postgresql")
 
 # A shell that runs the tests in the background lets them ignore Ctrl-C, and with them all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: many tests wait for processes, leases and clocks most of the time."""
+    cores = os.cpu_count() or 1
+    return cores + (cores + 1) // 2
 
 
 @pytest.hookimpl(wrapper=True)

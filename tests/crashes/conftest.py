@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.crashes.forked import ForkServer
+from tests.crashes.forked import ForkingStarter, ForkServer
 from tests.crashes.house import House
 from tests.store.record import opened
 from tests.support.databases import PostgresDatabases
@@ -23,6 +23,15 @@ def forks() -> Iterator[ForkServer]:
     server = ForkServer()
     yield server
     server.close()
+
+
+@pytest.fixture
+def fork(forks: ForkServer) -> Iterator[ForkingStarter]:
+    """As `start`, but without the second that each `python -m tasks_server` takes."""
+    with tempfile.TemporaryDirectory(prefix="tst-", dir="/tmp") as directory:
+        starter = ForkingStarter(Path(directory), forks)
+        yield starter
+        starter.destroy()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.crashes.fork_server import STILL_RUNNING, Order
-from tests.support.processes import Started
+from tests.support.processes import ProcessStarter, Started
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +25,12 @@ class ForkServer:
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TASKS_")}
-        self._environment = {**inherited, "PYTHONWARNINGS": "error", "PYTHONPATH": str(ROOT)}
+        self._environment = {
+            **inherited,
+            "PYTHONWARNINGS": "error",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": str(ROOT),
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.crashes.fork_server", str(theirs.fileno())],
             cwd=ROOT,
@@ -94,3 +99,25 @@ class Forked:
     def send_signal(self, sig: int, /) -> None:
         if self.poll() is None:
             os.kill(self.pid, signal.Signals(sig))
+
+
+class ForkingStarter(ProcessStarter):
+    """For tests of what a command does, not of how it starts: forks `tasks-server`, starts other commands."""
+
+    def __init__(self, directory: Path, forks: ForkServer) -> None:
+        super().__init__(directory)
+        self._forks = forks
+
+    def tasks_server(
+        self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Started:
+        if arguments[0] == "worker":  # whose command only reads settings, and becomes another program
+            return super().tasks_server(*arguments, env=env, cwd=cwd)
+        started = self._forks.start(
+            list(arguments),
+            {"TMPDIR": str(self.directory), **(env or {})},
+            cwd or self.directory,
+            self.directory / f"output-{len(self._started) + 1}.log",
+        )
+        self._started.append(started)
+        return started

@@ -38,22 +38,23 @@ async def client_of(started: Started, http: httpx2.AsyncClient) -> Client:
     return Client(http, url)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGKILL, -9)])
 async def test_nothing_is_left_running_and_what_was_submitted_goes_on_next_time(
-    start: ProcessStarter, http: httpx2.AsyncClient, number: signal.Signals, code: int
+    start: ProcessStarter, http: httpx2.AsyncClient
 ):
     gate = start.directory / "gate"
-    first = dev(start)
-    client = await client_of(first, http)
+    started = dev(start)
+    client = await client_of(started, http)
     task_id = await client.submit("wait_for_file", path=str(gate))
-    async with client.listening():
-        children = [child.pid for child in first.descendants()]
-        assert len(children) == 2, "Valkey and the worker"
-        assert await first.stop(number) == code
-    await all_gone(children)
-    assert "Traceback" not in first.output
+    for number, code in ((signal.SIGINT, 0), (signal.SIGKILL, -9)):
+        async with client.listening():
+            children = [child.pid for child in started.descendants()]
+            assert len(children) == 2, "Valkey and the worker"
+            assert await started.stop(number) == code
+        await all_gone(children)
+        assert "Traceback" not in started.output
+        started = dev(start)
+        client = await client_of(started, http)
 
-    client = await client_of(dev(start), http)
     assert await client.status(task_id) == "working"
     gate.touch()
     await client.completed(task_id)

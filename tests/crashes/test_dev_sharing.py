@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from tests.crashes.client import Client
+from tests.crashes.forked import ForkingStarter
 from tests.crashes.test_dev import ROOT, TOOLS, client_of, refuses
 from tests.support.processes import ProcessStarter, Started, all_gone
 from tests.support.waiting import wait_until
@@ -30,6 +31,11 @@ async def take_note(text: str) -> str:
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(timeout=20) as client:
         yield client
+
+
+@pytest.fixture
+def start(fork: ForkingStarter) -> ProcessStarter:
+    return fork
 
 
 def environment(**settings: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.crashes.client import Client
-from tests.crashes.house import ON_SQLITE, House, Job
+from tests.crashes.house import ON_POSTGRESQL, ON_SQLITE, House, Job
 from tests.support.processes import Started
 from tests.support.servers import ValkeyServer
 from tests.support.waiting import wait_until
@@ -106,28 +106,44 @@ async def test_a_rolling_restart_of_everything_under_load(house: House, valkey: 
 
 
 async def test_what_a_leaving_worker_hands_back_is_started_by_an_idle_one_at_once(house: House):
-    """Neither a lease nor a poll has to pass, and nothing is charged: coroutines, processes, open questions."""
-    tools = [house.tool("sentry", "sentry"), house.tool("toil", "toil", in_process=True)]
-    tools.append(house.tool("inquiry", "inquiry"))
+    """Neither a lease nor a poll has to pass, and nothing is charged: coroutines, open questions."""
+    tools = [house.tool("sentry", "sentry"), house.tool("inquiry", "inquiry")]
     _, client = await house.serve()
     leaving = await house.work(*tools)
-    await client.offers("sentry", "toil", "inquiry")
-    jobs = [await house.submit(client, tool.stem) for tool in tools]
-    for job in jobs:
-        await job.began()
-    await house.parked(jobs[2])
+    await client.offers("sentry", "inquiry")
+    watched, parked = jobs = [await house.submit(client, tool.stem) for tool in tools]
+    await watched.began()
+    await house.parked(parked)
     await house.work(*tools)
     asked = asyncio.get_running_loop().time()
     leaving.send(signal.SIGTERM)
-    await runs_again(jobs[0])
+    await runs_again(watched)
     assert asyncio.get_running_loop().time() - asked < PROMPT_SECONDS, "much less than a lease"
-    await runs_again(jobs[1])  # its tool is deaf: it had to be killed after its grace
     assert await leaving.ended() == 0
-    await client.accept(jobs[2].task_id)
+    await client.accept(parked.task_id)
     for job in jobs:
         job.gate.touch()
         await client.completed(job.task_id)
         assert (await house.story(job)).crashes == 0
+
+
+@ON_POSTGRESQL
+@pytest.mark.slow
+async def test_the_deaf_process_of_a_leaving_worker_is_killed_and_its_task_handed_back(house: House):
+    """After the grace that a tool has to leave, which is long: on one database, it is not about them."""
+    tool = house.tool("toil", "toil", in_process=True)
+    _, client = await house.serve()
+    leaving = await house.work(tool)
+    await client.offers("toil")
+    job = await house.submit(client, "toil")
+    await job.began()
+    await house.work(tool)
+    leaving.send(signal.SIGTERM)
+    await runs_again(job)
+    assert await leaving.ended() == 0
+    job.gate.touch()
+    await client.completed(job.task_id)
+    assert (await house.story(job)).crashes == 0
 
 
 async def runs_again(job: Job) -> None:
@@ -137,37 +153,50 @@ async def runs_again(job: Job) -> None:
     await wait_until(twice, 30, describing=f"the second run of {job.task_id}")
 
 
-@ON_SQLITE
-async def test_readiness_follows_what_happens(house: House, valkey: ValkeyServer):
+async def says(client: Client, part: str, word: str) -> None:
     """Over HTTP, from a server whose surroundings come and go."""
+
+    async def look() -> bool:
+        async with httpx2.AsyncClient() as http:
+            answer = await http.get(f"{client.url}/readyz")
+        return answer.status_code == 200 and answer.json()["states"][part] == word
+
+    await wait_until(look, 30, describing=f"{part} is {word}", every=0.1)
+
+
+@ON_SQLITE
+async def test_readiness_follows_redis(house: House, valkey: ValkeyServer):
+    tool = house.tool("sentry", "sentry")
+    _, client = await house.serve()
+    await says(client, "workers", "none")
+    await house.work(tool)
+    await says(client, "workers", "ok")
+    valkey.kill()
+    await says(client, "redis", "gone")
+    valkey.start()
+    await says(client, "redis", "ok")
+
+
+@ON_SQLITE
+@pytest.mark.slow
+async def test_readiness_follows_workers(house: House, valkey: ValkeyServer):
+    """How they stand is at most some seconds old; each of these words may take those."""
     tool = house.tool("sentry", "sentry")
     _, client = await house.serve(lease_seconds="1")
-
-    async def says(part: str, word: str) -> None:
-        async def look() -> bool:
-            async with httpx2.AsyncClient() as http:
-                answer = await http.get(f"{client.url}/readyz")
-            return answer.status_code == 200 and answer.json()["states"][part] == word
-
-        await wait_until(look, 30, describing=f"{part} is {word}", every=0.1)
-
-    await says("workers", "none")
     worker = await house.work(tool, lease_seconds="1")
-    await says("workers", "ok")
+    await says(client, "workers", "ok")
     worker.send(signal.SIGSTOP)
-    await says("workers", "none")
+    await says(client, "workers", "none")
     worker.send(signal.SIGCONT)
-    await says("workers", "ok")
+    await says(client, "workers", "ok")
     job = await house.submit(client, "sentry")
     await job.began()
     valkey.kill()
-    await says("redis", "gone")
     waiting = await house.submit(client, "sentry")
     assert "Redis" in (await client.task(waiting.task_id))["statusMessage"]
-    await says("workers", "not_claiming")
+    await says(client, "workers", "not_claiming")
     valkey.start()
-    await says("redis", "ok")
-    await says("workers", "ok")
+    await says(client, "workers", "ok")
     for each in (job, waiting):
         each.gate.touch()
         await client.completed(each.task_id)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import subprocess
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from tasks_server.__main__ import main
 from tasks_server.errors import CommandRefused
 from tasks_server.lifecycle.replay import Replays
 from tasks_server.operators.history import History
@@ -77,29 +78,39 @@ async def test_the_history_tells_every_attempt_its_error_and_the_next_time(recor
         assert text in told
 
 
-async def test_the_commands_list_show_and_replay(record: Record):
+async def test_the_commands_list_show_and_replay(
+    record: Record, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     old = await dead_letter(record)
+    monkeypatch.setenv("TASKS_DATABASE_URL", record.database_url)
+    monkeypatch.setenv("TASKS_REDIS_URL", record.redis_url)
 
-    def command(*words: str) -> subprocess.CompletedProcess[str]:
-        env = {"TASKS_DATABASE_URL": record.database_url, "TASKS_REDIS_URL": record.redis_url}
-        return subprocess.run(
-            [sys.executable, "-m", "tasks_server", *words],
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=50,
-        )
+    async def command(*words: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["tasks-server", *words])
+        code = await asyncio.to_thread(exit_code)  # it has an event loop of its own
+        return Said(code, *capsys.readouterr())
 
-    (letter,) = json.loads(command("dead-letters", "--json").stdout)
+    (letter,) = json.loads((await command("dead-letters", "--json")).stdout)
     assert (letter["id"], letter["crashes"], letter["last_error"]) == (old.id, 1, "Worker dead was lost")
-    shown = json.loads(command("show", old.id, "--json").stdout)
+    shown = json.loads((await command("show", old.id, "--json")).stdout)
     assert [event["kind"] for event in shown["events"]] == ["attempt", "lost"]
-    replayed = command("replay", old.id).stdout.split()
+    replayed = (await command("replay", old.id)).stdout.split()
     assert replayed[1:] == ["repeats", old.id]
     assert (await record.task(replayed[0])).status is TaskStatus.WORKING
-    refused = command("show", "nobody")
-    assert (refused.returncode, refused.stderr) == (
+    refused = await command("show", "nobody")
+    assert (refused.code, refused.stderr) == (
         2,
         "tasks-server: There is no task nobody. It may have expired, or the id may be wrong.\n",
     )
+
+
+class Said(NamedTuple):
+    code: object
+    stdout: str
+    stderr: str
+
+
+def exit_code() -> object:
+    with pytest.raises(SystemExit) as raised:
+        main()
+    return raised.value.code
