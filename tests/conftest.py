@@ -21,6 +21,9 @@ DATABASES = ("sqlite", "postgresql")
 
 # A shell that runs the tests in the background lets them ignore Ctrl-C, and with them all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# So does nohup with a hang-up. What has a handler here, even an idle one, is not ignored by what is started.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -157,9 +158,9 @@ def wait_obediently(ctx: SyncTaskContext) -> str:
     """Stops when it is told to."""
     told = threading.Event()
     ctx.on_cancel(told.set)
-    ctx.status(str(os.getpid()))
-    told.wait(30)
     try:
+        ctx.status(str(os.getpid()))
+        told.wait(30)
         ctx.progress(1)
     except TaskCancelled:
         Path(os.environ["LEFT_BY"]).write_text(f"cancelled={ctx.cancelled}")
@@ -174,13 +175,19 @@ def wait_for_answer(ctx: SyncTaskContext) -> str:
     return str(ctx.ask("Sure?", Confirm, key="sure"))
 
 
+def tell_stubbornly(ctx: SyncTaskContext, status: str) -> None:
+    """Who reads it may cancel the run before this call has heard that it was read, which ends the call."""
+    with suppress(TaskCancelled):
+        ctx.status(status)
+
+
 @tool(runs_in="process")
 def wait_stubbornly(ctx: SyncTaskContext, deaf: bool) -> str:
     """Never looks at its context again, and has a program running."""
     if deaf:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     process = subprocess.Popen(["sleep", "60"])
-    ctx.status(f"{os.getpid()} {process.pid}")
+    tell_stubbornly(ctx, f"{os.getpid()} {process.pid}")
     while True:
         time.sleep(0.01)
 
@@ -190,7 +197,7 @@ def hold_a_copy(ctx: SyncTaskContext) -> None:
     """Keeps a temporary file until it is stopped."""
     copy = Path(tempfile.mkdtemp()) / "source.csv"
     copy.write_text("a private copy")
-    ctx.status(str(copy))
+    tell_stubbornly(ctx, str(copy))
     while True:
         time.sleep(0.01)
 
@@ -216,7 +223,7 @@ def let_go(ctx: SyncTaskContext, how: str) -> str:
     os.wait()
     daemon = int(os.read(reading, 20))
     session = subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 60"], start_new_session=True)
-    ctx.status(f"{daemon} {session.pid}")
+    tell_stubbornly(ctx, f"{daemon} {session.pid}")
     session.returncode = 0  # nobody waits for it
     match how:
         case "dies":

@@ -20,7 +20,7 @@ from tests.support.processes import all_gone
 from tests.support.waiting import wait_until
 from tests.unit.workers import process_tools as tools
 from tests.unit.workers.recording_port import RecordingPort
-from workers import Transient
+from workers import ToolError, Transient
 from workers.definition import ATTRIBUTE
 from workers.execution import Work, perform, process
 from workers.execution.calling import Surroundings
@@ -52,6 +52,17 @@ async def started(function: Callable[..., Any], port: RecordingPort, **arguments
     running = asyncio.create_task(run(function, port, **arguments))
     await wait_until(lambda: port.statuses or running.done(), 20, describing="the tool's beginning")
     assert port.statuses, running.result()
+    return running
+
+
+async def started_with_short_grace(
+    function: Callable[..., Any], port: RecordingPort, **arguments: Any
+) -> asyncio.Task[Any]:
+    """A run that has reported a status, and has not the usual seconds to leave once it is cancelled."""
+    work = Work(Method.CALL_TOOL, function.__name__, arguments, "task-1", 1)
+    around = Surroundings(port, grace_seconds=0.1)
+    running = asyncio.create_task(process.call_in_process(getattr(function, ATTRIBUTE), work, around))
+    await wait_until(lambda: port.statuses, 20, describing="the tool's beginning")
     return running
 
 
@@ -251,13 +262,14 @@ async def test_a_program_that_a_tool_leaves_running_is_ended() -> None:
 @pytest.mark.parametrize("how", ["returns", "dies", "is cancelled"])
 async def test_what_has_left_the_session_of_its_tool_is_ended_too(how: str) -> None:
     port = RecordingPort()
-    running = await started(tools.let_go, port, how=how)
+    running = await started_with_short_grace(tools.let_go, port, how=how)
     daemon, session = (int(pid) for pid in port.statuses[0].split())
     if how == "is cancelled":
         assert psutil.Process(daemon).ppid() != os.getpid()
         await cancelled(running)
     else:
-        await running
+        await asyncio.wait([running])
+        assert isinstance(running.exception(), ToolError) == (how == "dies")
     await all_gone([daemon, session], 0)
     assert [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE] == []
 
@@ -295,13 +307,10 @@ async def test_a_process_that_does_not_leave_is_killed_with_all_it_started(
 ) -> None:
     monkeypatch.setattr(process, "EXIT_SECONDS", 0.2)
     port = RecordingPort()
-    definition = getattr(tools.wait_stubbornly, ATTRIBUTE)
-    work = Work(Method.CALL_TOOL, "wait_stubbornly", {"deaf": deaf}, "t", 1)
-    around = Surroundings(port, grace_seconds=0.1)
-    running = asyncio.create_task(process.call_in_process(definition, work, around))
-    await wait_until(lambda: port.statuses, 20, describing="the tool's beginning")
+    running = await started_with_short_grace(tools.wait_stubbornly, port, deaf=deaf)
     await cancelled(running)
     await all_gone([int(pid) for pid in port.statuses[0].split()])
     others = asyncio.all_tasks() - {asyncio.current_task()}
     await asyncio.wait(others) if others else None
+    assert "wait_stubbornly was cancelled and has not left after 0.1 s" in caplog.text
     assert "before it returned a result" not in caplog.text, "killed on purpose, which is no error"
