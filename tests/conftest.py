@@ -21,9 +21,15 @@ DATABASES = ("sqlite", "postgresql")
 
 # A shell that runs the tests in the background lets them ignore Ctrl-C, and with them all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def survive(number: int, frame: object) -> None:
+    """Handle a signal by going on."""
+
+
 # So does nohup with a hang-up. What has a handler here, even an idle one, is not ignored by what is started.
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, lambda *_: None)
+    signal.signal(signal.SIGHUP, survive)
 
 
 def pytest_xdist_auto_num_workers() -> int:

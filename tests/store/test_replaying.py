@@ -88,7 +88,8 @@ async def test_the_commands_list_show_and_replay(
     async def command(*words: str) -> Said:
         monkeypatch.setattr(sys, "argv", ["tasks-server", *words])
         code = await asyncio.to_thread(exit_code)  # it has an event loop of its own
-        return Said(code, *capsys.readouterr())
+        said = capsys.readouterr()
+        return Said(code, said.out, said.err)
 
     (letter,) = json.loads((await command("dead-letters", "--json")).stdout)
     assert (letter["id"], letter["crashes"], letter["last_error"]) == (old.id, 1, "Worker dead was lost")
