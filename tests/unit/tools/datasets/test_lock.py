@@ -193,11 +193,12 @@ def test_what_is_spilled_and_returned_is_limited(opened: Open) -> None:
 
 
 def test_an_engine_that_hears_no_interrupt_holds_nobody_up(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "INTERRUPT_SECONDS", 0.1)
     gate = threading.Event()
-    dataset.engine.allow_seconds(0)
-    with pytest.raises(QueryRefused, match="longer than its time limit"):
-        dataset.engine.run(gate.wait)
+    with opened("a\n1\n") as dataset:
+        dataset.engine.allow_seconds(0)
+        with pytest.raises(QueryRefused, match="longer than its time limit"):
+            dataset.engine.run(gate.wait)
     gate.set()
