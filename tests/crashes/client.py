@@ -64,9 +64,10 @@ class Client:
         return task
 
     async def completed(self, task_id: str) -> None:
-        """Wait for the task's good end."""
+        """Wait for the task's good end: a tool that failed has completed too, with an error for its result."""
         task = await self.ended(task_id)
         assert task["status"] == "completed", task
+        assert not task["result"]["isError"], task
 
     async def accept(self, task_id: str) -> None:
         """Agree to whatever the task asks."""
