@@ -24,7 +24,7 @@ help:
 	@echo "make clients       let other clients use a running server, each in its own environment"
 	@echo "make lint          ruff, pyright, import-linter, and a look at what is committed"
 	@echo "make format        let ruff rewrite the sources"
-	@echo "make lock          renew requirements.lock (ARGS=--upgrade takes new versions)"
+	@echo "make lock          renew the lock files (ARGS=--upgrade takes new versions)"
 	@echo "make clean         remove everything that make has installed or built"
 
 # A name may have a $ or a quote in it: make must not read it again, nor the shell.
@@ -71,6 +71,7 @@ lock: $(INSTALLED)
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--custom-compile-command "make lock" $(ARGS) \
 			--output-file $${client}requirements.lock $${client}requirements.in; done
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/conformance/lock.py
 
 clean:
 	rm -rf $(VENV) $(SUITE) .clients demo-results

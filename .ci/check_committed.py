@@ -19,8 +19,8 @@ EVERYWHERE = {
     "a path of one machine": re.compile(r"""(?:^|[\s"'`=(:])/(?:home|Users|root|work|opt|mnt)/[\w.-]"""),
 }
 IN_LOCK_FILES = {
-    "requirements.lock": re.compile(r"[a-z]+://|^-|--find[-]links"),
-    "package-lock.json": re.compile(r'"resolved":'),
+    "*.lock": re.compile(r"[a-z]+://|^-|--find[-]links"),
+    "package-lock.json": re.compile(r'[a-z]+://|"resolved":'),
 }
 
 
@@ -40,8 +40,9 @@ def findings(path: Path) -> list[str]:
     except UnicodeDecodeError:
         return []
     patterns = dict(EVERYWHERE)
-    if path.name in IN_LOCK_FILES:
-        patterns["an address in a lock file"] = IN_LOCK_FILES[path.name]
+    for name, pattern in IN_LOCK_FILES.items():
+        if path.match(name):
+            patterns["an address in a lock file"] = pattern
     return [
         f"{path}:{number}: names {what}: {line.strip()[:100]}"
         for number, line in enumerate(lines, 1)

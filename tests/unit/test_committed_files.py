@@ -27,10 +27,14 @@ def check(directory: Path) -> subprocess.CompletedProcess[str]:
         ("run.sh", f"cd {HOME}"),
         ("requirements.lock", "anyio @ https://example.org/anyio.whl"),
         ("requirements.lock", "--find-" + "links wheels"),
-        ("package-lock.json", '{"resolved": "https://example.org/a.tgz"}'),
+        ("clients/one/requirements.lock", "# from http://example.org"),
+        ("other.lock", "https://example.org"),
+        ("package-lock.json", '{"resolved": "file:a.tgz"}'),
+        ("suite/package-lock.json", '{"funding": {"url": "https://example.org/sponsors"}}'),
     ],
 )
 def test_an_address_or_a_path_of_one_machine_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text(content + "\n")
     result = check(tmp_path)
     assert result.returncode == 1
