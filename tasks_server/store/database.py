@@ -18,14 +18,14 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from tasks_server.errors import ConfigurationError
-from tasks_server.store.postgresql_connection import postgresql_engine
+from tasks_server.store.postgresql_connection import PREPARING_FAILED, postgresql_engine
 from tasks_server.store.sqlite_connection import SqliteConnections
 
 SQLITE_DRIVER = "sqlite+aiosqlite"
 POSTGRESQL_DRIVER = "postgresql+asyncpg"
 
 # What a statement raises while the database is away or locked; anything else is a defect.
-DATABASE_UNAVAILABLE = (DBAPIError, NoConnectionFree, OSError, TimeoutError)
+DATABASE_UNAVAILABLE = (DBAPIError, NoConnectionFree, OSError, TimeoutError, *PREPARING_FAILED)
 
 SQLITE_BUSY_SECONDS = 15
 SQLITE_READERS = 4

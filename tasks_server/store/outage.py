@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
+from asyncpg import InterfaceError
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from tasks_server.store.database import DATABASE_UNAVAILABLE
+from tasks_server.store.postgresql_connection import PREPARING_FAILED
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +29,21 @@ SQLITE_DEFECT = "SQLITE_ERROR"
 
 def is_outage(error: BaseException) -> bool:
     """Whether trying the same again later may succeed."""
+    if isinstance(error, PREPARING_FAILED):
+        return isinstance(error, InterfaceError) or _passes(error)
     if not isinstance(error, DBAPIError):
         return isinstance(error, DATABASE_UNAVAILABLE)
-    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
     is_wrong = getattr(error.orig, "sqlite_errorname", None) == SQLITE_DEFECT
     return (
         error.connection_invalidated
         or (isinstance(error, OperationalError) and not is_wrong)
-        or (sqlstate is not None and (sqlstate[:2] in PASSING_CLASSES or sqlstate == READ_ONLY))
+        or _passes(error.orig)
     )
+
+
+def _passes(error: BaseException | None) -> bool:
+    sqlstate: str | None = getattr(error, "sqlstate", None)
+    return sqlstate is not None and (sqlstate[:2] in PASSING_CLASSES or sqlstate == READ_ONLY)
 
 
 async def through_outages(call: Callable[[], Awaitable[Result]], doing: str) -> Result:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+from asyncpg import InterfaceError, PostgresError
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -23,6 +24,10 @@ IDLE_IN_TRANSACTION_SECONDS = 5.0
 # The kernel asks an idle peer after so long, then so often, and gives up after so many questions without an answer;
 # what was sent has to be acknowledged within the last of these. Not every system knows all of them.
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+
+
+# What the driver raises over a connection that is still being prepared, when SQLAlchemy does not translate it yet.
+PREPARING_FAILED = (PostgresError, InterfaceError)
 
 
 class StatementTimedOut(TimeoutError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tasks_server.encoding import decode_json
 from tasks_server.errors import StaleTransition
 from tasks_server.queue import Dispatch
 from tasks_server.task import OutcomeKind, TaskStatus
+from tests.store.interleaving import gate_before_statement
 from tests.store.record import OWNER, RESULT, Record, accept, ask, claim
 from tests.support.redis_keys import flush
 
@@ -48,6 +51,23 @@ async def test_the_next_attempt_is_announced_when_its_pause_is_over_and_not_befo
     assert (await record.row(task.id))["paused_by"] is None
     again = await claim(worker, await record.task(task.id))
     assert (again.attempt, again.status_message) == (1, None)
+
+
+async def test_a_pause_that_begins_while_the_task_is_announced_is_kept(record: Record, another: Record):
+    """Somebody has seen that the task is due, and notes so only when its attempt has begun and failed."""
+    worker = another.worker()
+    task = await record.create()
+    await record.upkeep.dispatch()
+    await record.shift(task.id, "next_dispatch_at", -60_000)
+    noting = 1 if record.database.is_sqlite else 2  # where the first one reads
+    with gate_before_statement(record, noting) as gate:
+        announcing = asyncio.create_task(record.upkeep.dispatch())
+        await gate.reached.wait()
+        await another.failures(worker).retry(await claim(worker, task), "busy", 60_000)
+        failed = await another.row(task.id)
+        gate.open()
+        await announcing
+    assert await another.row(task.id) == failed
 
 
 async def test_a_redis_that_has_forgotten_everything_does_not_cut_the_pause_short(record: Record):

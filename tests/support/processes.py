@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ from tests.support.waiting import wait_until
 
 START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 15.0
+# Longer than the product's own processes take to end what a dead worker has left.
+SURVIVES_SECONDS = 5.0
 
 
 class Process(Protocol):
@@ -105,8 +108,7 @@ class Started:
 
     def destroy(self) -> list[str]:
         """Kill whatever is left of it; return the command lines of the descendants that had outlived it."""
-        was_running = self.exit_code is None
-        left = [] if was_running else [_command_line(child) for child in self.descendants()]
+        left = [] if self.exit_code is None else [_command_line(child) for child in self._survivors()]
         self.descendants()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
@@ -114,6 +116,13 @@ class Started:
             with suppress(psutil.NoSuchProcess):
                 child.kill()
         self.process.wait()
+        return left
+
+    def _survivors(self) -> list[psutil.Process]:
+        """The descendants that do not end by themselves. Those that tidy up after it may take their time for it."""
+        until = time.monotonic() + SURVIVES_SECONDS
+        while (left := self.descendants()) and time.monotonic() < until:
+            time.sleep(0.02)
         return left
 
 

@@ -54,8 +54,11 @@ def unlocked_tasks_with_expired_lease(limit: int) -> Selection:
 
 
 def mark_dispatched(ids: Iterable[str]) -> Update:
-    """Announced again; the next announcement is twice as far away. A back-off that is over is over."""
-    is_due = (t.next_dispatch_at.is_not(None), t.backlog_rank.is_(None))
+    """Announced again; the next announcement is twice as far away. A back-off that is over is over.
+
+    A task that is due no more has gone on since it was announced: the pause that it may be in is another one.
+    """
+    is_due = (t.next_dispatch_at <= now_ms(), t.backlog_rank.is_(None))
     pause = case(
         (t.dispatch_count >= 5, REDISPATCH_AT_MOST_MS),
         *((t.dispatch_count == n, REDISPATCH_AFTER_MS * 2**n) for n in range(5)),
