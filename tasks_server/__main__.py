@@ -80,7 +80,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_operators_commands(commands: Any) -> None:
-    letters = commands.add_parser("dead-letters", help="list the tasks that took too many workers down")
+    letters = commands.add_parser(
+        "dead-letters", help="list the dead letters: tasks that took too many workers down"
+    )
     letters.add_argument(
         "--limit", type=positive, default=100, metavar="N", help="at most so many (%(default)s)"
     )

@@ -72,10 +72,12 @@ def build_app(settings: Settings) -> Starlette:
             await check_migrated(database)
             await catalog.load()
             async with anyio.create_task_group() as background:
-                for part in (bus, catalog, watchers):
-                    background.start_soon(
-                        keep_running, part.run, f"the {type(part).__name__.lower()}", defects
-                    )
+                for where, part in (
+                    ("listening for changes", bus),
+                    ("the catalog", catalog),
+                    ("following tasks", watchers),
+                ):
+                    background.start_soon(keep_running, part.run, where, defects)
                 yield
                 background.cancel_scope.cancel()
         finally:

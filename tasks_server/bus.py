@@ -175,7 +175,7 @@ class Bus:
             try:
                 position = await self._newest()
                 if failures:
-                    log.info("The bus is up again")
+                    log.info("Redis is reachable again")
                 self._is_down = False
                 self._deliver([Resync()])
                 self.connected.set()
@@ -185,7 +185,7 @@ class Bus:
             except UNAVAILABLE as error:
                 self.connected.clear()
                 if failures == 0:
-                    log.warning("The bus is down: %s", error)
+                    log.warning("Redis is not reachable, changes are told late: %s", str(error) or "it hangs")
                 self._is_down = True
                 pause = RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)]
                 failures += 1

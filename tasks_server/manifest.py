@@ -41,7 +41,7 @@ class ToolOffer(_Published):
     run_timeout_ms limits one attempt, deadline_ms the whole task from its creation, waiting included;
     start_within_ms is how long it may wait for its first start. retention_ms is how long a finished task is kept.
     max_retries: how often an attempt that failed for a passing reason is started again; max_crashes: how many
-    workers a task may take down with it before it is quarantined. priority orders tasks of one owner.
+    workers a task may take down with it before it is a dead letter. priority orders tasks of one owner.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")

@@ -65,7 +65,10 @@ class TaskContext:
 
     @property
     def attempt(self) -> int:
-        """Which run of this task this is; a run that resumes after a question counts too."""
+        """Which run of this task this is: 0 for the first. One that resumes after a question counts too.
+
+        Messages and logs, which people read, call that one attempt 1.
+        """
         return self._attempt
 
     @property

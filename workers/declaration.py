@@ -155,7 +155,9 @@ def checked_retry_on(retry_on: Sequence[type[Exception]]) -> tuple[type[Exceptio
 
 def checked_max_crashes(crashes: int) -> int:
     if crashes < 1:
-        raise ValueError(f"max_crashes={crashes} cannot be; write 1 to give a task up with its first worker")
+        raise ValueError(
+            f"max_crashes={crashes} cannot be; write 1 for a task that must not be started twice"
+        )
     return crashes
 
 

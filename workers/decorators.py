@@ -68,7 +68,7 @@ def tool(
     task, from its call, with all attempts, waiting and questions.
     retries: how often it is started again after it raised `Transient` or one of retry_on; retry_delay: the pause
     before the first retry, doubled for each further one.
-    max_crashes: how many workers a task may take down with it before it is given up; 1 never starts it again.
+    max_crashes: how many workers a task may take down with it before it is a dead letter; 1 never starts it again.
     task: whether clients may ("optional"), must or cannot take the call as a task.
     keep: how long a finished task can be fetched. poll_interval: how often clients are told to look.
     runs_in: "event_loop" (async functions' default), "thread" (plain functions' default), or "process", which

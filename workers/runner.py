@@ -240,7 +240,7 @@ class Runner:
             try:
                 await self._write_end(session, outcome, answer_lost=answer_lost)
             except StaleTransition:
-                log.warning("task %s: attempt %d was overtaken, its end is void", *_fence(session))
+                log.warning("task %s: attempt %d was overtaken, its end is void", *_named(session))
             except DATABASE_UNAVAILABLE as error:
                 if not is_outage(error) and outcome is not unrecordable:
                     log.exception("task %s: its end cannot be recorded", session.task.id)
@@ -276,8 +276,9 @@ class Runner:
         await self._claims.finish(session.held, outcome.kind, outcome.value, reports.progress, message)
 
 
-def _fence(session: Session) -> tuple[str, int]:
-    return session.held.task_id, session.held.attempt
+def _named(session: Session) -> tuple[str, int]:
+    """Task and attempt as the log names them, which counts from 1 like everything that people read."""
+    return session.held.task_id, session.held.attempt + 1
 
 
 def _outcome(
@@ -295,7 +296,7 @@ def _outcome(
     if error is None:
         return _result(work.result(), task)
     if isinstance(error, Transient):
-        log.warning("task %s: attempt %d of %s failed: %s", task.id, task.attempt, task.name, error)
+        log.warning("task %s: attempt %d of %s failed: %s", task.id, task.attempt + 1, task.name, error)
         return Setback.of(error)
     if isinstance(error, RpcError):
         return _failure(error.message, error)

@@ -169,7 +169,7 @@ class Worker:
             await self._enter()
             async with anyio.create_task_group() as group:
                 for where, part in (
-                    ("the bus", self._bus.run),
+                    ("listening for changes", self._bus.run),
                     ("renewing leases", self._leases.keep),
                     ("acting on nudges", self._leases.act_on_nudges),
                     ("watching the database", self._database_watch.run),

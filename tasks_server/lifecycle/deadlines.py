@@ -48,14 +48,13 @@ class Deadlines:
         async with self._database.transaction() as connection:
             # What somebody else has locked is being ended by them, or changes just now: it is looked at again.
             rows = (await connection.execute(overdue.with_for_update(skip_locked=True))).all()
-            tasks = [task_from_row(row) for row in rows]
-            for task in tasks:
-                message = missed(task)
+            messages = {row.id: missed(task_from_row(row), row.paused_by) for row in rows}
+            for task_id, message in messages.items():
                 error = encode_text({"code": INTERNAL_ERROR, "message": message})
-                await connection.execute(deadlines_sql.fail_if_overdue(task.id, error, message))
-        for task in tasks:
-            log.warning("task %s: %s", task.id, missed(task))
-        return [task.id for task in tasks]
+                await connection.execute(deadlines_sql.fail_if_overdue(task_id, error, message))
+        for task_id, message in messages.items():
+            log.warning("task %s: %s", task_id, message)
+        return list(messages)
 
     async def close_overdue_questions(self) -> int:
         """Give questions that nobody answered in time their default, and let their tasks go on."""

@@ -1,4 +1,4 @@
-"""What a worker does with a task whose attempt failed for a reason that may pass: try again later, or give up."""
+"""What a worker does with a task whose attempt failed for a reason that may pass: try again later, or end it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tasks_server.duration import duration_in_words
 from tasks_server.errors import StaleTransition
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.breakers import Breakers
@@ -16,6 +17,7 @@ from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
 from tasks_server.store.statements import claims as claims_sql
 from tasks_server.store.statements import requests as requests_sql
+from tasks_server.store.statements import terms as terms_sql
 from tasks_server.task import OutcomeKind, Progress, Task
 
 
@@ -33,9 +35,9 @@ class Failures:
 
         Questions that wait for an answer are withdrawn, because nobody asks them any more; answers stay.
         """
-        message = f"{_failed(task, error)} The next one starts in {_in_words(pause_ms)}."
-        change = claims_sql.retry_if_held(*self._fence(task), pause_ms, message, error)
         async with self._database.transaction() as connection:
+            message = f"{_failed(task, error)} {await _following(connection, task, pause_ms)}"
+            change = claims_sql.retry_if_held(*self._fence(task), pause_ms, message, error)
             row = (await connection.execute(change)).one_or_none()
             if row is not None:
                 await self._withdraw_questions(connection, task, row.updated_at)
@@ -84,6 +86,17 @@ class Failures:
 
 def _failed(task: Task, error: str) -> str:
     return f"Attempt {task.retries_used + 1} of {task.max_retries + 1} failed: {error.rstrip('. ')}."
+
+
+async def _following(connection: AsyncConnection, task: Task, pause_ms: int) -> str:
+    """When the next attempt starts, or that it never will."""
+    pause = _in_words(pause_ms)
+    if task.deadline_at is not None:
+        now: int = (await connection.execute(terms_sql.clock())).scalar_one()
+        if now + pause_ms >= task.deadline_at:
+            deadline = duration_in_words(task.deadline_at - task.created_at)
+            return f"The next one would start in {pause}, but the deadline of {deadline} comes first."
+    return f"The next one starts in {pause}."
 
 
 def _in_words(pause_ms: int) -> str:

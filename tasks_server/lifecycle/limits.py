@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks_server.duration import duration_in_words
-from tasks_server.task import Progress, Task, TaskStatus
+from tasks_server.task import PausedBy, Progress, Task, TaskStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,15 @@ def limit_of_run(task: Task, most_run_ms: int | None) -> Limit | None:
     return min(limits, key=lambda limit: limit.left_ms, default=None)
 
 
-def missed(task: Task) -> str:
-    """What to say of a task that no worker holds and whose time is up."""
+def missed(task: Task, paused_by: str | None) -> str:
+    """What to say of a task that no worker holds and whose time is up. paused_by: what keeps it from being started."""
     if task.started_at is None and task.start_by is not None:
         words = duration_in_words(task.start_by - task.created_at)
         if task.deadline_at is None or task.start_by <= task.deadline_at:
-            return f"{task.name} had to be started within {words} of the call, but no worker has taken it."
-    return f"{_deadline_exceeded(task)}, while it was waiting {_waiting_for(task)}."
+            behind = paused_by == PausedBy.BREAKER
+            reason = f"it was waiting {_behind_breaker(task)}" if behind else "no worker has taken it"
+            return f"{task.name} had to be started within {words} of the call, but {reason}."
+    return f"{_deadline_exceeded(task)}, while it was waiting {_waiting_for(task, paused_by)}."
 
 
 def _deadline_exceeded(task: Task) -> str:
@@ -48,12 +50,22 @@ def _deadline_exceeded(task: Task) -> str:
     return f"{task.name} exceeded its deadline of {duration_in_words(task.deadline_at - task.created_at)}"
 
 
-def _waiting_for(task: Task) -> str:
+def _waiting_for(task: Task, paused_by: str | None) -> str:
+    if paused_by == PausedBy.BREAKER:
+        return _behind_breaker(task)
+    error = None if task.last_error is None else task.last_error.rstrip(". ")
+    if paused_by == PausedBy.BACKOFF:
+        return f"for its next attempt. The last one failed: {error}"
     if task.status is TaskStatus.INPUT_REQUIRED:
-        return "for an answer to its question"
-    if task.started_at is None:
-        return "for a worker to start it"
-    return "for a worker to go on with it"
+        waiting = "for an answer to its question"
+    else:
+        waiting = f"for a worker to {'start' if task.started_at is None else 'go on with'} it"
+    return waiting if error is None else f"{waiting}. The last error was: {error}"
+
+
+def _behind_breaker(task: Task) -> str:
+    """What waits there says why, with the last error of its tool."""
+    return f"behind its circuit breaker: {task.status_message}"
 
 
 def _reached(progress: Progress | None, message: str | None) -> str:

@@ -63,7 +63,8 @@ def _since_creation(task: Task, at: int | None) -> int | None:
 def _refuse_what_ended_well(task: Task) -> None:
     if task.method is not Method.CALL_TOOL:
         raise CommandRefused(
-            f"Task {task.id} is a {task.method}, which nobody fetches. Only tool calls are replayed."
+            f"Task {task.id} is a {task.method}, which nobody fetches; only tool calls can be replayed. "
+            "Its client can send the request again."
         )
     if not task.is_terminal:
         raise CommandRefused(
@@ -71,7 +72,8 @@ def _refuse_what_ended_well(task: Task) -> None:
         )
     if task.status is TaskStatus.COMPLETED and not _is_error(task):
         raise CommandRefused(
-            f"Task {task.id} has completed; only what failed or was cancelled can be replayed."
+            f"Task {task.id} has completed; only what failed or was cancelled can be replayed. "
+            "Fetch its result, or call the tool again."
         )
 
 

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tasks_server.encoding import decode_json
 from tasks_server.lifecycle.announce import Announcer
+from tasks_server.lifecycle.dead_letter import Loss, dead_letter
 from tasks_server.lifecycle.events import EventKind, event
 from tasks_server.lifecycle.grace import Grace
-from tasks_server.lifecycle.quarantine import Loss, given_up
 from tasks_server.queue import Dispatch, TaskQueue
 from tasks_server.store.database import Database
 from tasks_server.store.rows import readable, task_from_row
@@ -84,7 +84,7 @@ class Upkeep:
         rescued = task_from_row(row)
         fate = "waits for another" if rescued.status is TaskStatus.WORKING else f"is {rescued.status}"
         if rescued.status is TaskStatus.FAILED:
-            fate = "is quarantined; see `tasks-server dead-letters`"
+            fate = "is a dead letter; see `tasks-server dead-letters`"
         log.warning("task %s: worker %s was lost; the task %s", task.id, task.lease_worker, fate)
         return rescued
 
@@ -102,5 +102,5 @@ async def _rescue(connection: AsyncConnection, task: Task) -> Update:
     bodies = [(decode_json(row.body), row.at) for row in reversed(rows)]
     losses = [Loss(body["attempt"], body["worker"], at) for body, at in bodies]
     losses.append(Loss(task.attempt, task.lease_worker, now))
-    message, outcome = given_up(task, losses)
+    message, outcome = dead_letter(task, losses)
     return upkeep_sql.quarantine_if_lease_expired(task.id, task.attempt, outcome, message, error)

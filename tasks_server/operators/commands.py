@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks_server.bus import Bus
@@ -29,13 +30,7 @@ async def list_dead_letters(settings: Settings, *, limit: int, as_json: bool) ->
     if as_json:
         _say(json.dumps(letters, indent=2))
         return
-    for letter in letters:
-        _say(
-            f"{moment(letter['quarantined_at'])}  {letter['id']}  {letter['name']}  "
-            f"{letter['crashes']} crashes  {letter['last_error']}"
-        )
-    if not letters:
-        _say("There are no dead letters.")
+    _say("\n".join(_listed(letters)) if letters else "There are no dead letters.")
 
 
 async def show(settings: Settings, task_id: str, *, as_json: bool) -> None:
@@ -69,6 +64,17 @@ async def replay(settings: Settings, task_id: str) -> None:
         await redis.aclose()
         await database.close()
     _say(f"{task.id} repeats {task_id}")
+
+
+def _listed(letters: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    rows = [("failed at (UTC)", "task", "tool", "crashes", "last error")]
+    for letter in letters:
+        crashes = "1 crash" if letter["crashes"] == 1 else f"{letter['crashes']} crashes"
+        at = moment(letter["quarantined_at"])
+        rows.append((at, letter["id"], letter["name"], crashes, letter["last_error"]))
+    widths = [max(len(cell) for cell in column) for column in list(zip(*rows, strict=True))[:-1]]
+    for *cells, last in rows:
+        yield "  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), last])
 
 
 def _say(text: str) -> None:

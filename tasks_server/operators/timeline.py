@@ -45,7 +45,7 @@ def sentence(happening: Happening) -> str:
         )
         opened = body.get("breaker_open_until")
         paused = f"; this paused its tool until {moment(opened)}" if opened else ""
-        return f"attempt {body['attempt']} failed ({body['class']}): {body['error']}; {following}{paused}"
+        return f"attempt {body['attempt'] + 1} failed ({body['class']}): {body['error']}; {following}{paused}"
     if happening.kind == "progress":
         shown = [f"{body[name]:g}" for name in ("progress", "progress_total") if body.get(name) is not None]
         return " ".join(filter(None, ["progress", " of ".join(shown), str(body.get("status_message") or "")]))
@@ -57,24 +57,27 @@ def sentence(happening: Happening) -> str:
 
 
 def moment(at: int) -> str:
-    """A time in UTC, to the millisecond."""
-    return (
-        datetime.fromtimestamp(at / 1000, UTC)
-        .isoformat(sep=" ", timespec="milliseconds")
-        .removesuffix("+00:00")
-    )
+    """A time in UTC, to the millisecond, marked as such."""
+    told = datetime.fromtimestamp(at / 1000, UTC).isoformat(sep=" ", timespec="milliseconds")
+    return told.replace("+00:00", "Z")
 
 
 def _readable(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {**body, "until": moment(body["until"])} if "until" in body else dict(body)
+    """Times in words, and attempts counted as people do: the record counts them from 0."""
+    told = dict(body)
+    if "until" in told:
+        told["until"] = moment(told["until"])
+    if "attempt" in told:
+        told["attempt"] += 1
+    return told
 
 
 def _facts(row: Mapping[str, Any]) -> Iterator[str]:
     said = f": {row['status_message']}" if row["status_message"] else ""
-    quarantined = ", quarantined" if row["quarantined_at"] is not None else ""
+    kind = ", a dead letter" if row["quarantined_at"] is not None else ""
     yield f"task        {row['id']}"
     yield f"call        {row['method']} {row['name']}, queue {row['queue']}, owner {row['owner']}"
-    yield f"status      {row['status']}{quarantined}{said}"
+    yield f"status      {row['status']}{kind}{said}"
     yield (
         f"attempts    {row['attempt'] + 1}: {row['retries_used']} of {row['max_retries']} retries used, "
         f"{row['crashes']} of {row['max_crashes']} crashes"

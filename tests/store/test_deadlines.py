@@ -72,6 +72,28 @@ async def handed_back(record: Record) -> Task:
     return task
 
 
+async def tried_again_later(record: Record) -> Task:
+    worker = record.worker()
+    task = await claim(worker, await record.create(deadline_ms=2 * HOUR_MS))
+    return await record.failures(worker).retry(task, "The archive is busy.", 3 * HOUR_MS)
+
+
+async def behind_its_breaker(record: Record) -> Task:
+    worker = record.worker()
+    for _ in range(5):
+        failing = await claim(worker, await record.create())
+        await record.failures(worker).retry(failing, "The archive is busy.", HOUR_MS)
+    task = await record.create(deadline_ms=2 * HOUR_MS)
+    assert await worker.claim(task.id, task.attempt) is None
+    return task
+
+
+async def lost(record: Record) -> Task:
+    task = await claim(record.worker("dead", lease_ms=-1000), await record.create(deadline_ms=2 * HOUR_MS))
+    assert await record.upkeep.rescue() == 1
+    return task
+
+
 async def parked(record: Record) -> Task:
     worker = record.worker()
     task = await claim(worker, await record.create(deadline_ms=2 * HOUR_MS))
@@ -83,9 +105,16 @@ async def parked(record: Record) -> Task:
 @pytest.mark.parametrize(
     ("situation", "waiting"),
     [
-        (never_started, "for a worker to start it"),
-        (handed_back, "for a worker to go on with it"),
-        (parked, "for an answer to its question"),
+        (never_started, "for a worker to start it."),
+        (handed_back, "for a worker to go on with it."),
+        (parked, "for an answer to its question."),
+        (tried_again_later, "for its next attempt. The last one failed: The archive is busy."),
+        (
+            behind_its_breaker,
+            "behind its circuit breaker: convert has failed 5 times in a row (last: The archive is busy); "
+            "it is tried again at 2",
+        ),
+        (lost, "for a worker to go on with it. The last error was: Worker dead was lost."),
     ],
 )
 async def test_a_task_that_nobody_holds_fails_at_its_deadline(record: Record, situation: Any, waiting: str):
@@ -93,9 +122,9 @@ async def test_a_task_that_nobody_holds_fails_at_its_deadline(record: Record, si
     assert await record.deadlines.end_overdue_tasks() == 0
     await age(record, task.id)
     assert await record.deadlines.end_overdue_tasks() == 1
-    assert await failed(record, task.id) == (
-        f"convert exceeded its deadline of 2 h, while it was waiting {waiting}."
-    )
+    said = await failed(record, task.id)
+    assert said.startswith(f"convert exceeded its deadline of 2 h, while it was waiting {waiting}")
+    assert said.endswith(".")
     await record.requests.answer(OWNER, task.id, {"name": accept("Ada")})
     assert (await record.task(task.id)).status is TaskStatus.FAILED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from typing import Any, NamedTuple
 
@@ -52,9 +53,13 @@ async def test_what_runs_or_has_succeeded_or_is_not_there_is_refused(record: Rec
     replays = Replays(record.database, record.requests)
     with pytest.raises(CommandRefused, match="There is no task nobody"):
         await replays.replay("nobody")
-    with pytest.raises(CommandRefused, match="is working; only what has ended"):
+    with pytest.raises(
+        CommandRefused, match=r"is working; only what has ended can be replayed\. Cancel it first"
+    ):
         await replays.replay((await record.create()).id)
-    with pytest.raises(CommandRefused, match="has completed; only what failed"):
+    with pytest.raises(
+        CommandRefused, match=r"has completed; only what failed .* Fetch its result, or call the tool again"
+    ):
         await replays.replay((await record.finished()).id)
 
 
@@ -68,14 +73,17 @@ async def test_the_history_tells_every_attempt_its_error_and_the_next_time(recor
     said = (
         "1 of 3 retries used, 1 of 2 crashes",
         "last error  Worker dead was lost",
-        "attempt 0 was started by worker worker-1",
-        "attempt 0 failed (transient): The archive is busy.; the next one starts at 2",
-        "attempt 1 was started by worker dead",
-        "attempt 1 lost its worker dead",
+        "attempt 1 was started by worker worker-1",
+        "attempt 1 failed (transient): The archive is busy.; the next one starts at 2",
+        "attempt 2 was started by worker dead",
+        "attempt 2 lost its worker dead",
         "it is announced to workers",
     )
     for text in said:
         assert text in told
+    times = [line for line in told.splitlines() if line.startswith("2")]
+    assert times
+    assert all(re.match(r"[\d-]{10} [\d:.]{12}Z  ", line) for line in times), "UTC, and it says so"
 
 
 async def test_the_commands_list_show_and_replay(
@@ -93,6 +101,10 @@ async def test_the_commands_list_show_and_replay(
 
     (letter,) = json.loads((await command("dead-letters", "--json")).stdout)
     assert (letter["id"], letter["crashes"], letter["last_error"]) == (old.id, 1, "Worker dead was lost")
+    head, line = (await command("dead-letters")).stdout.splitlines()
+    assert re.split(r"  +", head) == ["failed at (UTC)", "task", "tool", "crashes", "last error"]
+    assert re.split(r"  +", line)[1:] == [old.id, "convert", "1 crash", "Worker dead was lost"]
+    assert "\nstatus      failed, a dead letter: convert" in (await command("show", old.id)).stdout
     shown = json.loads((await command("show", old.id, "--json")).stdout)
     assert [event["kind"] for event in shown["events"]] == ["attempt", "lost"]
     replayed = (await command("replay", old.id)).stdout.split()

@@ -37,6 +37,19 @@ async def test_a_failed_attempt_is_visible_and_the_next_one_waits(record: Record
     }
 
 
+async def test_a_pause_beyond_the_deadline_promises_no_next_attempt(record: Record):
+    worker = record.worker()
+    task = await claim(worker, await record.create(deadline_ms=2 * 60 * 60 * 1000))
+    waiting = await record.failures(worker).retry(task, "The archive is busy.", 3 * 60 * 60 * 1000)
+    assert waiting.status_message == (
+        "Attempt 1 of 4 failed: The archive is busy. "
+        "The next one would start in 180 min, but the deadline of 2 h comes first."
+    )
+    other = await claim(worker, await record.create(deadline_ms=2 * 60 * 60 * 1000))
+    waiting = await record.failures(worker).retry(other, "The archive is busy.", 60_000)
+    assert (waiting.status_message or "").endswith("The next one starts in 60 s.")
+
+
 async def test_the_next_attempt_is_announced_when_its_pause_is_over_and_not_before(record: Record):
     worker = record.worker()
     task = await claim(worker, await record.create())
@@ -159,7 +172,7 @@ async def test_crashes_and_retries_are_counted_apart(record: Record):
     assert (waiting.crashes, waiting.retries_used, waiting.attempt) == (1, 1, 2)
 
 
-async def test_a_task_that_kills_its_workers_is_quarantined_with_the_evidence(record: Record):
+async def test_a_task_that_kills_its_workers_is_a_dead_letter_with_the_evidence(record: Record):
     task = await record.create(retention_ms=1_000)
     for number in (1, 2, 3):
         await crash(record, task.id, f"dead-{number}")
@@ -167,13 +180,13 @@ async def test_a_task_that_kills_its_workers_is_quarantined_with_the_evidence(re
     assert (dead.status, dead.outcome_kind, dead.crashes) == (TaskStatus.FAILED, OutcomeKind.RPC_ERROR, 3)
     assert dead.status_message is not None
     assert dead.status_message.startswith(
-        "convert was given up after it had lost 3 workers: attempt 0 on dead-1"
+        "convert has lost 3 workers and is not started again: attempt 1 on dead-1"
     )
     assert dead.outcome is not None
     error = decode_json(dead.outcome)
     assert (error["code"], error["message"]) == (-32603, dead.status_message)
     lost = [(crash["attempt"], crash["worker"]) for crash in error["data"]["crashes"]]
-    assert lost == [(0, "dead-1"), (1, "dead-2"), (2, "dead-3")]
+    assert lost == [(1, "dead-1"), (2, "dead-2"), (3, "dead-3")]
     row = await record.row(task.id)
     assert row["quarantined_at"] == row["finished_at"]
     assert row["expires_at"] - row["finished_at"] >= 7 * 24 * 60 * 60 * 1000 - 1_000
@@ -186,7 +199,7 @@ async def test_a_longer_retention_of_a_dead_letter_stays(record: Record):
     await crash(record, task.id, "dead")
     row = await record.row(task.id)
     assert row["expires_at"] - row["finished_at"] in range(kept - 100, kept + 1_000)
-    assert row["status_message"].startswith("convert was given up after it had lost a worker")
+    assert row["status_message"].startswith("convert has lost a worker and is not started again: ")
 
 
 async def test_a_dead_letter_of_a_tool_that_is_kept_for_ever_is_kept_for_ever(record: Record):

@@ -383,7 +383,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
         {"retry_on": (ToolError,)},
         "retry_on holds ToolError, which is an answer .* raise Transient instead",
     ),
-    (fine, {"max_crashes": 0}, "max_crashes=0 cannot be; write 1 to give a task up with its first worker"),
+    (fine, {"max_crashes": 0}, "max_crashes=0 cannot be; write 1 for a task that must not be started twice"),
     (fine, {"queue": "a b c/.."}, "'a b c/..' is not the name of a queue; use 1 to 128 of"),
     (fine, {"queue": ""}, "'' is not the name of a queue"),
     (unannotated, {}, r"'name' needs an annotation, for example `name: str`"),
