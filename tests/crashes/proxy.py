@@ -2,82 +2,58 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
-CHUNK_BYTES = 65536
+from tests.support.forwarding import forwarding
 
 
-class CuttingProxy:
-    """Passes everything on until a connection's client has sent its ration of bytes; then cuts that connection.
-
-    ration: for the connections that are open, from now on, and for new ones; None is no limit.
-    """
+class RationingProxy:
+    """Passes everything on until a connection's client has sent its ration of bytes; then cuts that connection."""
 
     def __init__(self, listen_at: Path, target: Path) -> None:
         self.socket = listen_at
         self.cuts = 0
+        self.rations = 0
+        self.each: int | None = None
         self._target = target
-        self._ration: int | None = None
-        self._left: dict[asyncio.StreamWriter, int | None] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
         return f"unix://{self.socket}"
 
     def ration(self, amount: int | None) -> None:
-        """Let every connection send so many bytes more."""
-        self._ration = amount
-        for client in self._left:
-            self._left[client] = amount
+        """Let every connection, also one that is open already, send so many bytes more; None is no limit."""
+        self.rations += 1
+        self.each = amount
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        server = await asyncio.start_unix_server(self._accept, self.socket)
-        try:
+        async with forwarding(self._target, partial(_Connection, self), listen_at=self.socket):
             yield
-        finally:
-            server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self._left[writer] = self._ration
-        with suppress(OSError, asyncio.CancelledError):
-            to_server: asyncio.StreamWriter
-            from_server, to_server = await asyncio.open_unix_connection(self._target)
-            back = asyncio.create_task(_pump(from_server, writer))
-            try:
-                await self._forward(reader, to_server, writer)
-            finally:
-                back.cancel()
-                to_server.transport.abort()
-        del self._left[writer]
-        writer.transport.abort()
-
-    async def _forward(
-        self, reader: asyncio.StreamReader, to_server: asyncio.StreamWriter, client: asyncio.StreamWriter
-    ) -> None:
-        while data := await reader.read(CHUNK_BYTES):
-            left = self._left[client]
-            to_server.write(data if left is None else data[:left])
-            await to_server.drain()
-            if left is not None:
-                if len(data) >= left:
-                    self.cuts += 1
-                    return
-                self._left[client] = left - len(data)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(CHUNK_BYTES):
-            writer.write(data)
-            await writer.drain()
+class _Connection:
+    def __init__(self, proxy: RationingProxy) -> None:
+        self._proxy = proxy
+        self._given = 0
+        self._left: int | None = None
+
+    async def forth(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            if self._given != self._proxy.rations:
+                self._given, self._left = self._proxy.rations, self._proxy.each
+            if self._left is None:
+                yield chunk
+                continue
+            yield chunk[: self._left]
+            if len(chunk) >= self._left:
+                self._proxy.cuts += 1
+                return
+            self._left -= len(chunk)
+
+    async def back(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            yield chunk

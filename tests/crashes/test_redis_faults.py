@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.crashes.house import ON_POSTGRESQL, ON_SQLITE, House
-from tests.crashes.proxy import CuttingProxy
+from tests.crashes.proxy import RationingProxy
 from tests.crashes.rush import rush
 from tests.support.redis_keys import connect, flush
 from tests.support.servers import ValkeyServer
@@ -72,7 +72,7 @@ async def test_connections_are_cut_in_the_middle_of_a_command(
     house_on_sand: House, valkey: ValkeyServer, tmp_path: Path
 ):
     """At ever other bytes of submissions, of picks (MULTI) and of everything else that a worker says."""
-    proxy = CuttingProxy(house_on_sand.directory / "proxy.sock", valkey.socket)
+    proxy = RationingProxy(house_on_sand.directory / "proxy.sock", valkey.socket)
     async with proxy.running(), rush(house_on_sand, redis_url=proxy.url) as tasks:
         for ration in range(1, 400, 57):
             proxy.ration(ration)

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks_server.task import TaskStatus
+from tests.races.held import HeldTool
+from tests.races.roads import Roads
 from tests.races.working import settled, working
-from tests.store.record import Record, opened
-from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.support.waiting import wait_until
 from workers import tool
 from workers.session import Stop
 
 
-@pytest.fixture
-async def roads(
-    postgresql_url: str, redis_url: str, tmp_path: Path
-) -> AsyncGenerator[tuple[CuttingProxy, Record, Record]]:
-    """A road that can be closed, a process that needs it, and one that does not."""
-    async with (
-        cutting_proxy(postgresql_url) as (proxy, url),
-        opened(url, redis_url, tmp_path / "artifacts") as through,
-        opened(postgresql_url, redis_url, tmp_path / "artifacts") as direct,
-    ):
-        yield proxy, through, direct
-
-
-async def test_it_picks_nothing_until_its_database_is_back(
-    roads: tuple[CuttingProxy, Record, Record], caplog: pytest.LogCaptureFixture
-):
+async def test_it_picks_nothing_until_its_database_is_back(roads: Roads, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO, "workers")
     proxy, through, direct = roads
 
@@ -73,24 +55,17 @@ async def test_it_picks_nothing_until_its_database_is_back(
 
 
 async def test_what_it_has_done_meanwhile_counts_if_nobody_took_the_task(
-    roads: tuple[CuttingProxy, Record, Record],
+    roads: Roads,
 ):
     """It has been silent for a lease and more, but the fence knows better whether the task was lost."""
     proxy, through, direct = roads
-    started, may_end = asyncio.Event(), asyncio.Event()
-
-    @tool(description="Ends while the database is away.")
-    async def work() -> str:
-        started.set()
-        await may_end.wait()
-        return "done"
-
-    async with working(through, work, lease_seconds=1.0) as crew:
+    held = HeldTool()
+    async with working(through, held.work, lease_seconds=1.0) as crew:
         task = await direct.create(name="work", arguments="{}")
-        await started.wait()
+        await held.started.wait()
         session = crew.sessions[task.id]
         proxy.closed = True
-        may_end.set()
+        held.may_end.set()
         await wait_until(lambda: session.stopped is Stop.LOST, 20, describing="a lease has passed")
         # Its own maintenance, too, would take the task from it as soon as the database is back.
         await direct.sql("UPDATE task SET lease_until = lease_until + 600000 WHERE id = :id", id=task.id)

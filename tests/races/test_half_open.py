@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from tasks_server.store import postgresql_connection
 from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
 from tasks_server.store.outage import is_outage
 from tasks_server.task import TaskStatus
+from tests.races.roads import Roads
 from tests.races.working import settled, working
 from tests.store.record import Record, opened
-from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.support.waiting import wait_until
 from workers import tool
 
@@ -31,19 +30,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgresql_connection, "CONNECT_SECONDS", 1.0)
 
 
-@pytest.fixture
-async def roads(
-    impatient: None, postgresql_url: str, redis_url: str, tmp_path: Path
-) -> AsyncGenerator[tuple[CuttingProxy, Record, Record]]:
-    """A road that can swallow, a process that goes by it, and one that does not."""
-    async with (
-        cutting_proxy(postgresql_url) as (proxy, url),
-        opened(url, redis_url, tmp_path / "artifacts") as through,
-        opened(postgresql_url, redis_url, tmp_path / "artifacts") as direct,
-    ):
-        yield proxy, through, direct
-
-
 async def backend(record: Record) -> int:
     """Which connection a statement went through."""
     async with record.database.reading() as connection:
@@ -51,7 +37,7 @@ async def backend(record: Record) -> int:
         return pid
 
 
-async def test_a_statement_without_an_answer_is_an_outage(roads: tuple[CuttingProxy, Record, Record]):
+async def test_a_statement_without_an_answer_is_an_outage(roads: Roads):
     proxy, through, _ = roads
     vanished = await backend(through)
     proxy.swallows = True
@@ -67,7 +53,7 @@ async def test_a_statement_without_an_answer_is_an_outage(roads: tuple[CuttingPr
         assert await backend(through) != vanished
 
 
-async def test_a_transaction_without_an_answer_is_an_outage(roads: tuple[CuttingProxy, Record, Record]):
+async def test_a_transaction_without_an_answer_is_an_outage(roads: Roads):
     proxy, through, direct = roads
     task = await direct.create()
 
@@ -84,7 +70,7 @@ async def test_a_transaction_without_an_answer_is_an_outage(roads: tuple[Cutting
 
 
 async def test_a_statement_that_waits_for_too_long_is_ended_at_the_server_too(
-    roads: tuple[CuttingProxy, Record, Record],
+    roads: Roads,
 ):
     _, through, direct = roads
     with pytest.raises(DATABASE_UNAVAILABLE):
@@ -97,9 +83,7 @@ async def test_a_statement_that_waits_for_too_long_is_ended_at_the_server_too(
     await wait_until(has_ended, describing="nothing sleeps")
 
 
-async def test_a_worker_waits_until_its_connections_are_back(
-    roads: tuple[CuttingProxy, Record, Record], caplog: pytest.LogCaptureFixture
-):
+async def test_a_worker_waits_until_its_connections_are_back(roads: Roads, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.WARNING, "workers")
     proxy, through, direct = roads
 
@@ -120,7 +104,7 @@ async def test_a_worker_waits_until_its_connections_are_back(
     assert (ended.status, ended.attempt) == (TaskStatus.COMPLETED, 0)
 
 
-async def test_migrations_may_take_their_time(roads: tuple[CuttingProxy, Record, Record]):
+async def test_migrations_may_take_their_time(roads: Roads):
     database = Database(roads[1].database_url, limits_statements=False)
     try:
         async with database.transaction() as connection:
@@ -129,7 +113,7 @@ async def test_migrations_may_take_their_time(roads: tuple[CuttingProxy, Record,
         await database.close()
 
 
-async def test_the_kernel_looks_after_connections_too(roads: tuple[CuttingProxy, Record, Record]):
+async def test_the_kernel_looks_after_connections_too(roads: Roads):
     _, through, _ = roads
     async with through.database.reading() as connection:
         raw: Any = (await connection.get_raw_connection()).driver_connection

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 
@@ -13,29 +11,19 @@ from tasks_server.bus import TaskChanged
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage
 from tasks_server.task import TaskStatus
+from tests.races.held import HeldTool
+from tests.races.roads import Roads
 from tests.races.working import settled, working
-from tests.store.record import Record, accept, asking, collect, new_task, opened
-from tests.support.cutting_proxy import COMMIT, CuttingProxy, cutting_proxy
+from tests.store.record import accept, asking, collect, new_task
 from tests.support.waiting import wait_until
 from workers import TaskContext, Transient, tool
 
-
-@pytest.fixture
-async def roads(
-    postgresql_url: str, redis_url: str, tmp_path: Path
-) -> AsyncGenerator[tuple[CuttingProxy, Record, Record]]:
-    """A proxy, a process that goes through it, and one that does not."""
-    async with (
-        cutting_proxy(postgresql_url) as (proxy, url),
-        opened(url, redis_url, tmp_path / "artifacts") as through,
-        opened(postgresql_url, redis_url, tmp_path / "artifacts") as direct,
-    ):
-        yield proxy, through, direct
+SUBMISSION = "INSERT INTO task "
 
 
-async def test_who_submits_is_told_of_the_task_that_there_is(roads: tuple[CuttingProxy, Record, Record]):
+async def test_who_submits_is_told_of_the_task_that_there_is(roads: Roads):
     proxy, through, direct = roads
-    proxy.cut_at(COMMIT)
+    proxy.cut_at_commit(SUBMISSION)
     created = await asyncio.gather(*(through.create(name=f"tool-{number}") for number in range(3)))
     assert proxy.cuts == 1
     for task in created:
@@ -44,10 +32,10 @@ async def test_who_submits_is_told_of_the_task_that_there_is(roads: tuple[Cuttin
     assert len(await direct.announced()) == 3
 
 
-async def test_a_commit_that_never_arrived_is_made_up_for(roads: tuple[CuttingProxy, Record, Record]):
+async def test_a_commit_that_never_arrived_is_made_up_for(roads: Roads):
     """The row is not there when it is looked for: it is inserted again, under the same id."""
     proxy, through, direct = roads
-    proxy.cut_at(COMMIT, forwards=False)
+    proxy.cut_at_commit(SUBMISSION, forwards=False)
     task = await through.create()
     assert proxy.cuts == 1
     assert await direct.task(task.id) == task
@@ -55,12 +43,12 @@ async def test_a_commit_that_never_arrived_is_made_up_for(roads: tuple[CuttingPr
 
 
 async def test_a_database_that_stays_away_is_an_error_after_a_while(
-    roads: tuple[CuttingProxy, Record, Record], monkeypatch: pytest.MonkeyPatch
+    roads: Roads, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("tasks_server.lifecycle.requests.SETTLE_SECONDS", 0.5)
     proxy, through, direct = roads
     new = new_task()
-    proxy.cut_at(COMMIT, forwards=False, closes=True)
+    proxy.cut_at_commit(SUBMISSION, forwards=False, closes=True)
     with pytest.raises(DATABASE_UNAVAILABLE) as raised:
         await through.requests.create(new)
     assert is_outage(raised.value)
@@ -70,13 +58,13 @@ async def test_a_database_that_stays_away_is_an_error_after_a_while(
     assert is_outage(raised.value), "a connection that cannot be opened is an outage too"
 
 
-async def test_an_end_that_was_written_is_announced(roads: tuple[CuttingProxy, Record, Record]):
+async def test_an_end_that_was_written_is_announced(roads: Roads):
     proxy, through, direct = roads
     await direct.start()
 
     @tool(description="Is quick.")
-    async def work() -> str:
-        proxy.cut_at(b"outcome_kind=")
+    async def work(ctx: TaskContext) -> str:
+        proxy.cut_at_commit("outcome_kind=", ctx.task_id)
         return "done"
 
     async with working(through, work), direct.bus.subscribe(TaskChanged) as signals:
@@ -89,7 +77,7 @@ async def test_an_end_that_was_written_is_announced(roads: tuple[CuttingProxy, R
     assert ended.attempt == 0
 
 
-async def test_a_claim_that_was_made_is_used(roads: tuple[CuttingProxy, Record, Record]):
+async def test_a_claim_that_was_made_is_used(roads: Roads):
     """Else the task would wait until the lease has run out, and count as the crash of a worker."""
     proxy, through, direct = roads
     runs = Counter[int]()
@@ -101,7 +89,7 @@ async def test_a_claim_that_was_made_is_used(roads: tuple[CuttingProxy, Record, 
 
     async with working(through, work):
         new = new_task(name="work", arguments="{}")
-        proxy.cut_at(b"lease_worker=")
+        proxy.cut_at_commit("lease_worker=", new.id)
         await direct.requests.create(new)
         ended = await settled(direct, new.id)
     assert proxy.cuts == 1
@@ -109,12 +97,12 @@ async def test_a_claim_that_was_made_is_used(roads: tuple[CuttingProxy, Record, 
     assert (ended.status, ended.attempt) == (TaskStatus.COMPLETED, 0)
 
 
-async def test_a_question_that_was_put_is_not_put_twice(roads: tuple[CuttingProxy, Record, Record]):
+async def test_a_question_that_was_put_is_not_put_twice(roads: Roads):
     proxy, through, direct = roads
 
     @tool(description="Asks.")
     async def work(ctx: TaskContext) -> str:
-        proxy.cut_at(COMMIT)
+        proxy.cut_at_commit("INSERT INTO input_request", ctx.task_id)
         answer = await ctx.ask("What is your name?", asking("x")["params"]["requestedSchema"])
         return str(answer.action)
 
@@ -133,14 +121,14 @@ async def test_a_question_that_was_put_is_not_put_twice(roads: tuple[CuttingProx
 
 
 async def test_a_failed_attempt_that_was_recorded_is_not_taken_for_overtaken(
-    roads: tuple[CuttingProxy, Record, Record], caplog: pytest.LogCaptureFixture
+    roads: Roads, caplog: pytest.LogCaptureFixture
 ):
     proxy, through, direct = roads
 
     @tool(description="Fails once.", retries=3, retry_delay="10ms")
     async def work(ctx: TaskContext) -> str:
         if ctx.attempt == 0:
-            proxy.cut_at(COMMIT)
+            proxy.cut_at_commit("INSERT INTO task_event", "failed", ctx.task_id)
             raise Transient("not yet")
         return "done"
 
@@ -153,13 +141,13 @@ async def test_a_failed_attempt_that_was_recorded_is_not_taken_for_overtaken(
 
 
 async def test_a_last_failure_that_was_recorded_is_not_taken_for_overtaken(
-    roads: tuple[CuttingProxy, Record, Record], caplog: pytest.LogCaptureFixture
+    roads: Roads, caplog: pytest.LogCaptureFixture
 ):
     proxy, through, direct = roads
 
     @tool(description="Fails.")
-    async def work() -> str:
-        proxy.cut_at(COMMIT)
+    async def work(ctx: TaskContext) -> str:
+        proxy.cut_at_commit("INSERT INTO task_event", "failed", ctx.task_id)
         raise Transient("not yet")
 
     async with working(through, work):
@@ -171,21 +159,14 @@ async def test_a_last_failure_that_was_recorded_is_not_taken_for_overtaken(
 
 
 async def test_a_task_that_was_handed_back_is_not_taken_for_overtaken(
-    roads: tuple[CuttingProxy, Record, Record], caplog: pytest.LogCaptureFixture
+    roads: Roads, caplog: pytest.LogCaptureFixture
 ):
     proxy, through, direct = roads
-    started = asyncio.Event()
-
-    @tool(description="Takes long.")
-    async def work(ctx: TaskContext) -> str:
-        started.set()
-        await asyncio.get_running_loop().create_future()
-        return "never"
-
-    async with working(through, work) as crew:
+    held = HeldTool()
+    async with working(through, held.work) as crew:
         task = await direct.create(name="work", arguments="{}")
-        await started.wait()
-        proxy.cut_at(COMMIT)
+        await held.started.wait()
+        proxy.cut_at_commit("INSERT INTO task_event", "released", task.id)
         await crew.leave()
     assert proxy.cuts == 1
     after = await direct.task(task.id)

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from tasks_server.lifecycle.claims import Claims
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.task import TaskStatus
+from tests.races.held import HeldTool
 from tests.races.working import settled, working
 from tests.store.interleaving import GatedAnnouncer, locked
 from tests.store.record import OWNER, Record, claim, writer_of
@@ -53,27 +54,18 @@ async def hanging(record: Record) -> AsyncGenerator[None]:
 
 async def test_a_worker_that_cannot_renew_stops_what_it_may_have_lost(record: Record, another: Record):
     """Its renewal hangs rather than fails; meanwhile another worker may have taken its task."""
-    started, stopped = asyncio.Event(), asyncio.Event()
-
-    @tool(description="Waits for ever.")
-    async def work() -> None:
-        started.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            stopped.set()
-
+    held = HeldTool()
     # On a busy machine it may lose its lease more often than once; that must not be the end of the task.
     task = await record.create(name="work", arguments="{}", max_retries=99, max_crashes=99)
     for each in (record, another):  # their own connections stay
         await each.row(task.id)
         await each.task(task.id)
     before = connection_threads()
-    async with working(record, work, lease_seconds=0.5):
-        await started.wait()
+    async with working(record, held.work, lease_seconds=0.5):
+        await held.started.wait()
         async with hanging(another):
             began = asyncio.get_running_loop().time()
-            await stopped.wait()
+            await held.ended.wait()
             assert asyncio.get_running_loop().time() - began < 12.0, "before SQLite gives up by itself"
     await wait_until(
         lambda: connection_threads() <= before,

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from tasks_server.task import TaskStatus
+from tests.races.held import HeldTool
 from tests.races.working import settled, working
 from tests.store.record import OWNER, Record, finish, opened
 from tests.support.servers import ValkeyServer
 from tests.support.waiting import wait_until
-from workers import TaskContext, tool
+from workers import tool
 
 
 @tool(description="Adds.")
@@ -34,22 +35,13 @@ async def test_a_task_is_run_and_its_result_recorded(record: Record):
 
 
 async def test_cancel_stops_an_async_tool_at_once(record: Record):
-    started, stopped = asyncio.Event(), asyncio.Event()
-
-    @tool(description="Waits for ever.")
-    async def wait_for_ever(ctx: TaskContext) -> None:
-        started.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            stopped.set()
-
-    async with working(record, wait_for_ever) as crew:
-        task = await record.create(name="wait_for_ever", arguments="{}")
-        await started.wait()
+    held = HeldTool()
+    async with working(record, held.work) as crew:
+        task = await record.create(name="work", arguments="{}")
+        await held.started.wait()
         began = time.perf_counter()
         await record.service.cancel(OWNER, task.id)
-        await stopped.wait()
+        await held.ended.wait()
         ended = await settled(record, task.id)
         assert time.perf_counter() - began < 1.0
         await wait_until(lambda: not crew.sessions, describing="the session is over")
@@ -57,20 +49,15 @@ async def test_cancel_stops_an_async_tool_at_once(record: Record):
 
 
 async def test_a_worker_that_stops_hands_back_uncharged(record: Record):
-    started = asyncio.Event()
-
-    @tool(description="Waits for ever.")
-    async def work(ctx: TaskContext) -> None:
-        started.set()
-        await asyncio.Event().wait()
+    held = HeldTool()
 
     @tool("work", description="Is quick.")
     async def quick_work() -> str:
         return "done"
 
-    async with working(record, work) as crew:
+    async with working(record, held.work) as crew:
         task = await record.create(name="work", arguments="{}")
-        await started.wait()
+        await held.started.wait()
         await crew.leave()
         returned = await record.task(task.id)
         assert (returned.attempt, returned.retries_used) == (1, 0)
@@ -84,17 +71,10 @@ async def test_a_worker_that_stops_hands_back_uncharged(record: Record):
 
 
 async def test_short_work_is_finished_before_a_worker_leaves(record: Record):
-    started, go_on = asyncio.Event(), asyncio.Event()
-
-    @tool(description="Is short.")
-    async def work() -> str:
-        started.set()
-        await go_on.wait()
-        return "done"
-
-    async with working(record, work, shutdown_grace_seconds=30) as crew:
+    held = HeldTool()
+    async with working(record, held.work, shutdown_grace_seconds=30) as crew:
         task = await record.create(name="work", arguments="{}")
-        await started.wait()
+        await held.started.wait()
         leaving = asyncio.create_task(crew.leave())
 
         async def is_told() -> bool:
@@ -102,7 +82,7 @@ async def test_short_work_is_finished_before_a_worker_leaves(record: Record):
 
         await wait_until(is_told, describing="the worker says that it leaves")
         late = await record.create(name="work", arguments="{}")
-        go_on.set()
+        held.may_end.set()
         await leaving
     assert (await record.task(task.id)).status is TaskStatus.COMPLETED
     assert (await record.row(late.id))["started_at"] is None
@@ -186,17 +166,10 @@ async def test_work_of_an_unknown_tool_is_left_to_another_worker(record: Record)
 
 
 async def test_a_lease_is_renewed_for_as_long_as_the_tool_runs(record: Record):
-    started, go_on = asyncio.Event(), asyncio.Event()
-
-    @tool(description="Takes its time.")
-    async def work() -> str:
-        started.set()
-        await go_on.wait()
-        return "done"
-
-    async with working(record, work, lease_seconds=0.3):
+    held = HeldTool()
+    async with working(record, held.work, lease_seconds=0.3):
         task = await record.create(name="work", arguments="{}")
-        await started.wait()
+        await held.started.wait()
         first = await record.row(task.id)
 
         async def outlived() -> bool:
@@ -205,31 +178,22 @@ async def test_a_lease_is_renewed_for_as_long_as_the_tool_runs(record: Record):
 
         await wait_until(outlived, describing="two more leases")
         await record.upkeep.rescue()
-        go_on.set()
+        held.may_end.set()
         ended = await settled(record, task.id)
     assert (ended.status, ended.attempt, ended.retries_used) == (TaskStatus.COMPLETED, 0, 0)
     assert (await record.events(task.id))[0][0] == "attempt"
 
 
 async def test_a_run_that_was_overtaken_stops_and_changes_nothing(record: Record):
-    started, stopped = asyncio.Event(), asyncio.Event()
-
-    @tool(description="Waits for ever.")
-    async def work() -> None:
-        started.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            stopped.set()
-
-    async with working(record, work, lease_seconds=0.3):
+    held = HeldTool()
+    async with working(record, held.work, lease_seconds=0.3):
         task = await record.create(name="work", arguments="{}", queue="default")
-        await started.wait()
+        await held.started.wait()
         await record.sql(
             "UPDATE task SET attempt = 1, lease_worker = 'thief', lease_until = lease_until + 60000 WHERE id = :id",
             id=task.id,
         )
-        await stopped.wait()
+        await held.ended.wait()
         taken = await record.task(task.id)
         assert (taken.lease_worker, taken.attempt) == ("thief", 1)
         ended = await finish(record.worker("thief"), taken)

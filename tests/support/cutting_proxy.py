@@ -3,111 +3,85 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
-# The simple query as asyncpg sends it: message type, length, text, NUL.
-COMMIT = b"COMMIT;\0"
+from tests.support.forwarding import forwarding
+from tests.support.postgresql_messages import READY_AND_IDLE, Listener
 
 
 class CuttingProxy:
-    """Forwards connections to a PostgreSQL on a unix socket.
+    """What becomes of the connections that lead through it.
 
     cuts: how many it has cut. closed: it forwards none. swallows: it leaves all of them open, also new ones, and
     nothing that is sent arrives any more.
     """
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
-        self._text: bytes | None = None
-        self._forwards = True
+    def __init__(self) -> None:
+        self._texts: tuple[bytes, ...] = ()
         self._closes = False
+        self.forwards_commit = True
         self.closed = False
         self.swallows = False
         self.cuts = 0
 
-    def cut_at(self, text: bytes, *, forwards: bool = True, closes: bool = False) -> None:
-        """Cut the next connection that sends this text.
+    def cut_at_commit(self, *texts: str, forwards: bool = True, closes: bool = False) -> None:
+        """Cut the next connection that commits a statement in which, or in whose parameters, all these texts are.
 
-        forwards: the text reaches the server, and the cut waits until the server has answered it. closes: no
+        forwards: the commit reaches the server, and the cut waits until the server has made it. closes: no
         connection gets through any more after that.
         """
-        self._text, self._forwards, self._closes = text, forwards, closes
+        self._texts = tuple(text.encode() for text in texts)
+        self.forwards_commit, self._closes = forwards, closes
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        theirs, ours = await asyncio.open_unix_connection(str(self._socket))
-        answered = asyncio.Event()
-        cutting = asyncio.Event()
-        with closing(writer), closing(ours):
-            back = asyncio.create_task(self._answer(theirs, writer, cutting, answered))
-            forth = asyncio.create_task(self._ask(reader, ours, cutting, answered))
-            await asyncio.wait({back, forth}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (back, forth):
-                task.cancel()
-            await asyncio.gather(back, forth, return_exceptions=True)
+    def is_to_be_cut(self, commits: list[list[bytes]]) -> bool:
+        statements = [statement for commit in commits for statement in commit]
+        if not self._texts or not any(all(text in each for text in self._texts) for each in statements):
+            return False
+        self._texts = ()
+        self.cuts += 1
+        self.closed = self._closes
+        return True
 
-    async def _ask(
-        self,
-        reader: asyncio.StreamReader,
-        ours: asyncio.StreamWriter,
-        cutting: asyncio.Event,
-        answered: asyncio.Event,
-    ) -> None:
-        while (data := await reader.read(65536)) and not self.closed:
-            if self.swallows:
+
+class _Connection:
+    def __init__(self, proxy: CuttingProxy) -> None:
+        self._proxy = proxy
+        self._listener = Listener()
+        self._cutting = False
+        self._committed = asyncio.Event()
+
+    async def forth(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            if self._proxy.closed:
+                return
+            if self._proxy.swallows:
                 continue
-            if self._text is not None and self._text in data:
-                self._text = None
-                self.cuts += 1
-                self.closed = self._closes
-                cutting.set()
-                if not self._forwards:
-                    return
-            ours.write(data)
-            await ours.drain()
-            if cutting.is_set():
-                await answered.wait()
+            self._cutting = self._proxy.is_to_be_cut(self._listener.commits(chunk))
+            if self._cutting and not self._proxy.forwards_commit:
+                return
+            yield chunk
+            if self._cutting:
+                await self._committed.wait()
                 return
 
-    async def _answer(
-        self,
-        theirs: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        cutting: asyncio.Event,
-        answered: asyncio.Event,
-    ) -> None:
-        while data := await theirs.read(65536):
-            if self.swallows:
+    async def back(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            if self._proxy.swallows:
                 continue
-            if cutting.is_set():
-                answered.set()
+            if not self._cutting:
+                yield chunk
+            elif chunk.endswith(READY_AND_IDLE):
+                self._committed.set()
                 return
-            writer.write(data)
-            await writer.drain()
 
 
 @asynccontextmanager
 async def cutting_proxy(database_url: str) -> AsyncGenerator[tuple[CuttingProxy, str]]:
     """A proxy before the PostgreSQL of this URL, on loopback, and the URL that leads through it."""
     address, _, directory = database_url.partition("?host=")
-    proxy = CuttingProxy(Path(directory) / ".s.PGSQL.5432")
-    open_connections: set[asyncio.Task[None]] = set()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        open_connections.add(task)
-        with suppress(OSError, asyncio.CancelledError):
-            await proxy.serve(reader, writer)
-        open_connections.discard(task)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    port: int = server.sockets[0].getsockname()[1]
-    try:
+    proxy = CuttingProxy()
+    async with forwarding(Path(directory) / ".s.PGSQL.5432", partial(_Connection, proxy)) as port:
         yield proxy, address.replace("@/", f"@127.0.0.1:{port}/") + "?ssl=disable"
-    finally:
-        server.close()
-        for task in open_connections:
-            task.cancel()
-        await asyncio.gather(*open_connections, return_exceptions=True)
