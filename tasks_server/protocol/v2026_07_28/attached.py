@@ -22,7 +22,7 @@ from tasks_server.elicitation import cannot_be_asked, merge_capabilities
 from tasks_server.errors import INTERNAL_ERROR, RpcError, TaskNotFound, TasksError
 from tasks_server.protocol.dialect import Call, Outlet, Stream
 from tasks_server.protocol.jsonrpc import InvalidParams, MissingClientCapability, Result
-from tasks_server.protocol.v2026_07_28.projection import number
+from tasks_server.protocol.scalars import number
 from tasks_server.protocol.v2026_07_28.request_state import (
     RequestState,
     input_responses,

@@ -5,11 +5,11 @@ Source: ext-tasks "Tasks", "Task Status".
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from tasks_server.protocol.scalars import number, timestamp
 from tasks_server.protocol.v2026_07_28.results import nested
 from tasks_server.task import Task, TaskStatus
 
@@ -56,14 +56,3 @@ def progress_meta(task: Task) -> dict[str, Any]:
     if task.progress_total is not None:
         progress["total"] = number(task.progress_total)
     return {PROGRESS_KEY: progress}
-
-
-def timestamp(milliseconds: int) -> str:
-    """ISO 8601 in UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def number(value: float) -> int | float:
-    """Whole numbers without a decimal point, as their senders wrote them."""
-    return int(value) if float(value).is_integer() else value
