@@ -17,14 +17,28 @@ from tasks_server.protocol.parts import Parts
 
 
 class Outlet(Protocol):
-    """The way back to the client while a request is being answered."""
+    """The way back to the client while a request is being answered.
 
-    async def notify(self, method: str, params: dict[str, Any]) -> None:
+    A mark says where in the stream a message stands: a client that loses the stream comes back with the last one.
+    Where streams cannot be lost apart from everything else, marks mean nothing.
+    """
+
+    async def notify(self, method: str, params: dict[str, Any], mark: str | None = None) -> None:
         """Send a notification that belongs to this request, waiting while the client is slow to read."""
         ...
 
+    async def ask(
+        self, request_id: str, method: str, params: dict[str, Any], mark: str | None = None
+    ) -> None:
+        """Send a request. Its response is a message of its own, which may arrive at another process."""
+        ...
+
+    async def prime(self, mark: str) -> None:
+        """Let the client know where to come back to, before anything is told."""
+        ...
+
     async def closing(self) -> None:
-        """Return when the server is about to stop, with a few seconds left to end the stream properly."""
+        """Return when the stream should end: the server stops in a few seconds, or it has lasted long enough."""
         ...
 
 

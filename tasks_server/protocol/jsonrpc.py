@@ -47,6 +47,15 @@ class Notification:
     params: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A client's answer to a request of the server. error is set if it is an error."""
+
+    id: RequestId
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
 class MalformedMessage(RpcError):
     """Not a message at all. request_id is the sender's id where it could still be read."""
 
@@ -78,16 +87,31 @@ def parse(body: bytes) -> Request | Notification:
     Raises MalformedMessage with -32700 for what is not JSON and -32600 for JSON that is not a single request
     or notification (batches and posted responses included), or is nested too deeply to be passed on.
     """
-    try:
-        message = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise MalformedMessage(PARSE_ERROR, f"The body is not valid JSON: {error}") from None
+    message = decode(body)
     if isinstance(message, list):
         raise MalformedMessage(INVALID_REQUEST, "Batches are not supported; send every message by itself.")
-    if not isinstance(message, dict):
-        raise MalformedMessage(INVALID_REQUEST, "A message must be a JSON object.")
-    _check_depth(cast("dict[str, Any]", message), body)
-    return _checked(cast("dict[str, Any]", message))
+    return _checked(_object(message))
+
+
+def decode(body: bytes) -> Any:
+    """The JSON that a message or a batch is made of.
+
+    Raises MalformedMessage for what is not JSON, or is nested too deeply to be passed on.
+    """
+    try:
+        decoded = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedMessage(PARSE_ERROR, f"The body is not valid JSON: {error}") from None
+    _check_depth(decoded, body)
+    return decoded
+
+
+def read_message(decoded: Any) -> Request | Notification | Response:
+    """One message as a client of a session may send it. Raises MalformedMessage."""
+    message = _object(decoded)
+    if "method" not in message and ("result" in message or "error" in message):
+        return _response(message)
+    return _checked(message)
 
 
 def encode_result(request_id: RequestId, result: Result) -> bytes:
@@ -103,8 +127,32 @@ def encode_error(request_id: RequestId | None, error: RpcError) -> bytes:
     return orjson.dumps(message)
 
 
+def encode_request(request_id: RequestId, method: str, params: dict[str, Any]) -> bytes:
+    return orjson.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
+
+
 def encode_notification(method: str, params: dict[str, Any]) -> bytes:
     return orjson.dumps({"jsonrpc": "2.0", "method": method, "params": params})
+
+
+def _object(decoded: Any) -> dict[str, Any]:
+    if not isinstance(decoded, dict):
+        raise MalformedMessage(INVALID_REQUEST, "A message must be a JSON object.")
+    return cast("dict[str, Any]", decoded)
+
+
+def _response(message: dict[str, Any]) -> Response:
+    request_id = _readable_id(message)
+    if message.get("jsonrpc") != "2.0":
+        raise MalformedMessage(INVALID_REQUEST, 'jsonrpc must be "2.0".')
+    if request_id is None:
+        raise MalformedMessage(INVALID_REQUEST, "A response needs the id of its request.")
+    result, error = message.get("result"), message.get("error")
+    if isinstance(error, dict) and "result" not in message:
+        return Response(request_id, None, cast("dict[str, Any]", error))
+    if isinstance(result, dict) and "error" not in message:
+        return Response(request_id, cast("dict[str, Any]", result), None)
+    raise MalformedMessage(INVALID_REQUEST, "A response has either a result or an error, which are objects.")
 
 
 def _checked(message: dict[str, Any]) -> Request | Notification:
@@ -126,18 +174,19 @@ def _checked(message: dict[str, Any]) -> Request | Notification:
     return Request(readable, method, cast("dict[str, Any]", params))
 
 
-def _check_depth(message: dict[str, Any], body: bytes) -> None:
+def _check_depth(decoded: Any, body: bytes) -> None:
     # Hardly a message has enough brackets to be worth a look.
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return
-    surrounded: Any = message
+    surrounded: Any = decoded
     for _ in range(_ROOM_AROUND):
         surrounded = [surrounded]
     try:
         orjson.dumps(surrounded)
     except orjson.JSONEncodeError:
         reason = f"The message is nested too deeply; {MAX_DEPTH} levels are accepted."
-        raise MalformedMessage(INVALID_REQUEST, reason, _readable_id(message)) from None
+        request_id = _readable_id(cast("dict[str, Any]", decoded)) if isinstance(decoded, dict) else None
+        raise MalformedMessage(INVALID_REQUEST, reason, request_id) from None
 
 
 def _readable_id(message: dict[str, Any]) -> RequestId | None:

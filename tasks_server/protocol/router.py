@@ -7,31 +7,17 @@ the only place that chooses between revisions.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Iterable
 
-from tasks_server.errors import (
-    INTERNAL_ERROR,
-    METHOD_NOT_FOUND,
-    TOO_MANY_QUEUED,
-    IdempotencyConflict,
-    InvalidAnswer,
-    RpcError,
-    TaskNotFound,
-    TooManyQueued,
-)
+from tasks_server.errors import METHOD_NOT_FOUND, RpcError
+from tasks_server.protocol.answers import Accepted, Final, Streamed, failed, guarded
 from tasks_server.protocol.caller import read_caller
 from tasks_server.protocol.dialect import Call, Dialect, Handler, Outlet, Stream
 from tasks_server.protocol.headers import PROTOCOL_VERSION, Headers
 from tasks_server.protocol.jsonrpc import (
-    InvalidParams,
     MalformedMessage,
     Notification,
     Request,
-    RequestId,
-    encode_error,
     encode_result,
     parse,
 )
@@ -43,35 +29,8 @@ from tasks_server.protocol.request_metadata import (
     handshake_refused,
     read_meta,
 )
-from tasks_server.store.outage import is_outage
 
 HANDSHAKE = "initialize"
-DATABASE_AWAY = "The database cannot be reached or takes no changes at the moment; try again soon."
-
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A notification was taken; there is nothing to answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Final:
-    """An encoded JSON-RPC response. error_code is set if it is an error, retry_after_ms if it may pass."""
-
-    payload: bytes
-    error_code: int | None = None
-    retry_after_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Streamed:
-    """A response that may be preceded by notifications. `run` never raises a deliberate error."""
-
-    run: Callable[[Outlet], Awaitable[Final]]
 
 
 class Router:
@@ -88,9 +47,9 @@ class Router:
             if isinstance(message, Notification):
                 return self._accept(headers)
         except MalformedMessage as error:
-            return _failed(error.request_id, error)
+            return failed(error.request_id, error)
         except RpcError as error:
-            return _failed(None, error)
+            return failed(None, error)
         return await self._answer(message, owner, headers)
 
     def _accept(self, headers: Headers | None) -> Accepted:
@@ -106,13 +65,13 @@ class Router:
             handler, call = self._check(request, owner, headers)
             answer = await handler(call)
             if isinstance(answer, Stream):
-                return Streamed(lambda outlet: _guarded(request.id, lambda: finish(answer, outlet)))
+                return Streamed(lambda outlet: guarded(request.id, lambda: finish(answer, outlet)))
             return Final(encode_result(request.id, answer))
 
         async def finish(stream: Stream, outlet: Outlet) -> Final:
             return Final(encode_result(request.id, await stream.run(outlet)))
 
-        return await _guarded(request.id, begin)
+        return await guarded(request.id, begin)
 
     def _check(self, request: Request, owner: str, headers: Headers | None) -> tuple[Handler, Call]:
         if request.method == HANDSHAKE:
@@ -128,30 +87,3 @@ class Router:
         if handler is None:
             raise RpcError(METHOD_NOT_FOUND, f"Method not found: {request.method}.")
         return handler, Call(self._parts, caller, request, headers, tuple(self._served))
-
-
-async def _guarded(request_id: RequestId, work: Callable[[], Awaitable[T]]) -> T | Final:
-    try:
-        return await work()
-    except RpcError as error:
-        return _failed(request_id, error)
-    except (TaskNotFound, InvalidAnswer) as error:
-        return _failed(request_id, InvalidParams(str(error)))
-    except IdempotencyConflict as error:
-        return _failed(request_id, InvalidParams(str(error), {"idempotencyKey": error.key}))
-    except TooManyQueued as error:
-        data = {"limit": error.limit, "retryAfterMs": error.retry_after_ms}
-        refused = _failed(request_id, RpcError(TOO_MANY_QUEUED, str(error), data))
-        return replace(refused, retry_after_ms=error.retry_after_ms)
-    except Exception as error:
-        if is_outage(error):
-            log.warning("A request could not be answered, the database is away: %s", error)
-            return _failed(request_id, RpcError(INTERNAL_ERROR, DATABASE_AWAY))
-        log.exception("A request could not be answered")
-        return _failed(
-            request_id, RpcError(INTERNAL_ERROR, "Internal error; the server's log has the details.")
-        )
-
-
-def _failed(request_id: RequestId | None, error: RpcError) -> Final:
-    return Final(encode_error(request_id, error), error.code)

@@ -30,12 +30,13 @@ from tasks_server.errors import (
     UNSUPPORTED_PROTOCOL_VERSION,
     RpcError,
 )
+from tasks_server.protocol.answers import Accepted, Final, Streamed
 from tasks_server.protocol.headers import Headers
 from tasks_server.protocol.jsonrpc import encode_error
 from tasks_server.protocol.parts import Parts
-from tasks_server.protocol.router import Accepted, Final, Router, Streamed
+from tasks_server.protocol.router import Router
+from tasks_server.protocol.server_info import SERVER_INFO
 from tasks_server.protocol.v2026_07_28.dialect import DIALECT
-from tasks_server.protocol.v2026_07_28.results import SERVER_INFO
 from tasks_server.readiness import Readiness
 from tasks_server.settings import Settings
 from tasks_server.transport.downloads import ArtifactDownload

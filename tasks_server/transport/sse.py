@@ -16,8 +16,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
-from tasks_server.protocol.jsonrpc import encode_notification
-from tasks_server.protocol.router import Final, Streamed
+from tasks_server.protocol.answers import Final, Streamed
+from tasks_server.protocol.jsonrpc import encode_notification, encode_request
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,16 @@ class HttpOutlet:
         self._messages = messages
         self.bell = anyio.Event()
 
-    async def notify(self, method: str, params: dict[str, Any]) -> None:
+    async def notify(self, method: str, params: dict[str, Any], mark: str | None = None) -> None:
         await self._messages.send(encode_notification(method, params))
+
+    async def ask(
+        self, request_id: str, method: str, params: dict[str, Any], mark: str | None = None
+    ) -> None:
+        await self._messages.send(encode_request(request_id, method, params))
+
+    async def prime(self, mark: str) -> None:
+        pass
 
     async def closing(self) -> None:
         await self.bell.wait()
@@ -103,7 +111,9 @@ async def answering(
 
     async def work() -> None:
         async with sender:
-            await sender.send(await streamed.run(outlet))
+            final = await streamed.run(outlet)
+            if final is not None:
+                await sender.send(final)
 
     running = asyncio.create_task(work())
     bells.add(outlet.bell)

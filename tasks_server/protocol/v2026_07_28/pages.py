@@ -1,22 +1,13 @@
-"""Pages of a list, and how long a client may keep them.
-
-A cursor names the last item of the page before, so it stays good while the list around it changes. Sources:
-2026-07-28 server/utilities/pagination and caching.
-"""
+"""Pages of a list, and how long a client may keep them (2026-07-28 server/utilities/pagination and caching)."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-import orjson
-
-from tasks_server.protocol.jsonrpc import InvalidParams
+from tasks_server.protocol.pages import page
 from tasks_server.protocol.v2026_07_28.results import complete
 
-PAGE_SIZE = 200
 LIST_TTL_MS = 10_000
 
 T = TypeVar("T")
@@ -29,39 +20,9 @@ def list_result(
     key: Callable[[T], str],
     show: Callable[[T], dict[str, Any]],
 ) -> dict[str, Any]:
-    """One page of `items` as the result of a list method.
+    """One page of `items` as the result of a list method, see `page`.
 
-    key identifies an item within its list. Lists are the same for every caller, so they may be cached
-    publicly. Raises InvalidParams for a cursor that did not come from this list.
+    Lists are the same for every caller, so they may be cached publicly.
     """
-    start = _after(field, items, params, key)
-    page = items[start : start + PAGE_SIZE]
-    result = complete(**{field: [show(item) for item in page]}, ttlMs=LIST_TTL_MS, cacheScope="public")
-    if start + PAGE_SIZE < len(items):
-        result["nextCursor"] = _cursor(field, key(page[-1]))
-    return result
-
-
-def _after(field: str, items: Sequence[T], params: dict[str, Any], key: Callable[[T], str]) -> int:
-    if "cursor" not in params:
-        return 0
-    last = _read_cursor(field, params["cursor"])
-    for index, item in enumerate(items):
-        if key(item) == last:
-            return index + 1
-    raise InvalidParams("The cursor has expired: the list has changed. List again from the start.")
-
-
-def _cursor(field: str, last: str) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([field, last])).decode()
-
-
-def _read_cursor(field: str, cursor: object) -> str:
-    try:
-        if isinstance(cursor, str):
-            content = cast("list[str]", orjson.loads(base64.urlsafe_b64decode(cursor)))
-            if content[0] == field:
-                return content[1]
-    except (binascii.Error, ValueError, LookupError, TypeError):
-        pass
-    raise InvalidParams("The cursor is not one that this list has returned.")
+    shown = page(field, items, params, key, show)
+    return complete(**shown, ttlMs=LIST_TTL_MS, cacheScope="public")

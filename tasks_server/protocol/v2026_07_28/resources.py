@@ -9,40 +9,33 @@ from typing import Any
 
 from tasks_server.artifacts import SCHEME, parse_artifact_uri
 from tasks_server.encoding import is_storable
-from tasks_server.manifest import ResourceOffer, ResourceTemplateOffer
+from tasks_server.protocol.artifact_contents import read_artifact
 from tasks_server.protocol.dialect import Call, Stream
+from tasks_server.protocol.errand import errand
 from tasks_server.protocol.jsonrpc import InvalidParams, Result
+from tasks_server.protocol.parameters import resource_uri
+from tasks_server.protocol.shown import ARTIFACT_TEMPLATE, show_resource
 from tasks_server.protocol.v2026_07_28 import attached
-from tasks_server.protocol.v2026_07_28.artifact_contents import read_artifact
-from tasks_server.protocol.v2026_07_28.errand import errand
 from tasks_server.protocol.v2026_07_28.pages import list_result
 from tasks_server.protocol.v2026_07_28.request_state import open_state
 from tasks_server.protocol.v2026_07_28.results import complete
 from tasks_server.task import Method
 
-ARTIFACT_TEMPLATE: dict[str, Any] = {
-    "uriTemplate": f"{SCHEME}://{{taskId}}/{{name}}",
-    "name": "artifact",
-    "title": "Artifact of a task",
-    "description": "A file that a task has produced. Results link to their artifacts by URI.",
-}
 UNCHANGING_MS = 3_600_000
 
 
 async def list_resources(call: Call) -> Result:
     offers = call.parts.catalog.current()
-    return list_result("resources", offers.resources, call.params, lambda offer: offer.uri, _shown)
+    return list_result("resources", offers.resources, call.params, lambda offer: offer.uri, show_resource)
 
 
 async def list_templates(call: Call) -> Result:
-    shown = [*map(_shown, call.parts.catalog.current().resource_templates), ARTIFACT_TEMPLATE]
+    shown = [*map(show_resource, call.parts.catalog.current().resource_templates), ARTIFACT_TEMPLATE]
     return list_result("resourceTemplates", shown, call.params, lambda item: item["uriTemplate"], dict)
 
 
 async def read_resource(call: Call) -> Result | Stream:
-    uri = call.params.get("uri")
-    if not isinstance(uri, str):
-        raise InvalidParams("params.uri must be a string: the resource to read.")
+    uri = resource_uri(call.params)
     if uri.startswith(f"{SCHEME}:"):
         return await _read_artifact(call, uri)
     if not is_storable(uri):
@@ -71,19 +64,3 @@ async def _read_artifact(call: Call, uri: str) -> Result:
         raise resource_not_found(uri)
     contents = await read_artifact(uri, artifact, call.parts.artifacts)
     return complete(contents=[contents], ttlMs=UNCHANGING_MS, cacheScope="private")
-
-
-def _identifier(offer: ResourceOffer | ResourceTemplateOffer) -> str:
-    return offer.uri if isinstance(offer, ResourceOffer) else offer.uri_template
-
-
-def _shown(offer: ResourceOffer | ResourceTemplateOffer) -> dict[str, Any]:
-    field = "uri" if isinstance(offer, ResourceOffer) else "uriTemplate"
-    shown: dict[str, Any] = {field: _identifier(offer), "name": offer.name}
-    if offer.title is not None:
-        shown["title"] = offer.title
-    if offer.description is not None:
-        shown["description"] = offer.description
-    if offer.mime_type is not None:
-        shown["mimeType"] = offer.mime_type
-    return shown

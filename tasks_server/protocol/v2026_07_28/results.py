@@ -6,24 +6,13 @@ outcome that brings a conflicting field of its own is decoded.
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import orjson
 
 from tasks_server.protocol.caller import SERVER_INFO_KEY
+from tasks_server.protocol.server_info import SERVER_INFO
 
-NAME = "tasks-server"
-
-
-def _own_version() -> str:
-    try:
-        return version(NAME)
-    except PackageNotFoundError:
-        return "0"
-
-
-SERVER_INFO = {"name": NAME, "title": "Tasks server", "version": _own_version()}
 _META = {SERVER_INFO_KEY: SERVER_INFO}
 _COMPLETE = '{"resultType":"complete"'
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
@@ -10,6 +10,8 @@ from tasks_server.manifest import ToolOffer
 from tasks_server.protocol.dialect import Call, Stream
 from tasks_server.protocol.headers import check_params
 from tasks_server.protocol.jsonrpc import InvalidParams, Result
+from tasks_server.protocol.parameters import tool_arguments, tool_name
+from tasks_server.protocol.shown import show_tool
 from tasks_server.protocol.v2026_07_28 import attached
 from tasks_server.protocol.v2026_07_28.declared_questions import Answers, settle_questions
 from tasks_server.protocol.v2026_07_28.pages import list_result
@@ -24,7 +26,7 @@ from tasks_server.waiting import nobody
 
 async def list_tools(call: Call) -> Result:
     offers = call.parts.catalog.current()
-    return list_result("tools", offers.tools, call.params, lambda tool: tool.name, _shown)
+    return list_result("tools", offers.tools, call.params, lambda tool: tool.name, show_tool)
 
 
 async def call_tool(call: Call) -> Result | Stream:
@@ -33,7 +35,7 @@ async def call_tool(call: Call) -> Result | Stream:
     Clients that declare the tasks extension get a handle from every tool that supports it; all others wait.
     Arguments that do not fit the tool's schema are the model's to correct: a tool result, no task.
     """
-    name, arguments = _named(call), _arguments(call)
+    name, arguments = tool_name(call.params), tool_arguments(call.params)
     offers = await call.parts.catalog.including(lambda offers: offers.serves_tool(name))
     tool = offers.tool(name)
     if tool is None:
@@ -86,30 +88,3 @@ def _new_task(
         deadline_ms=tool.deadline_ms,
         answers=answers,
     )
-
-
-def _named(call: Call) -> str:
-    name = call.params.get("name")
-    if not isinstance(name, str):
-        raise InvalidParams("params.name must be a string: the tool to call.")
-    return name
-
-
-def _arguments(call: Call) -> dict[str, Any]:
-    arguments = call.params.get("arguments", {})
-    if not isinstance(arguments, dict):
-        raise InvalidParams("params.arguments must be an object.")
-    return cast("dict[str, Any]", arguments)
-
-
-def _shown(tool: ToolOffer) -> dict[str, Any]:
-    shown: dict[str, Any] = {"name": tool.name}
-    if tool.title is not None:
-        shown["title"] = tool.title
-    shown["description"] = tool.description
-    shown["inputSchema"] = tool.input_schema
-    if tool.output_schema is not None:
-        shown["outputSchema"] = tool.output_schema
-    if tool.annotations is not None:
-        shown["annotations"] = tool.annotations
-    return shown

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tasks_server.protocol.jsonrpc import InvalidParams
-from tasks_server.protocol.v2026_07_28.pages import PAGE_SIZE, list_result
+from tasks_server.protocol.pages import PAGE_SIZE
+from tasks_server.protocol.v2026_07_28.pages import list_result
 
 NAMES = [f"tool-{number:04}" for number in range(2 * PAGE_SIZE + 1)]
 

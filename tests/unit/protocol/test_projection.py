@@ -7,13 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from tasks_server.protocol.scalars import timestamp
-from tasks_server.protocol.v2026_07_28.projection import (
-    detailed_task,
-    number,
-    progress_meta,
-    task_fields,
-)
+from tasks_server.protocol.scalars import number, timestamp
+from tasks_server.protocol.v2026_07_28.projection import detailed_task, progress_meta, task_fields
 from tasks_server.protocol.v2026_07_28.results import complete, created
 from tasks_server.task import InputRequest, OutcomeKind, Task, TaskStatus
 from tests.protocol.official import check_response

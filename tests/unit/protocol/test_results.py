@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from tasks_server.protocol.v2026_07_28.results import SERVER_INFO, direct, input_required, nested
+from tasks_server.protocol.server_info import SERVER_INFO
+from tasks_server.protocol.v2026_07_28.results import direct, input_required, nested
 
 INFO = {"io.modelcontextprotocol/serverInfo": SERVER_INFO}
 

@@ -6,12 +6,13 @@ from typing import Any, cast
 
 import orjson
 
+from tasks_server.protocol.answers import Final
 from tasks_server.protocol.caller import CAPABILITIES_KEY, VERSION_KEY
 from tasks_server.protocol.dialect import Call, Dialect, NameSource
 from tasks_server.protocol.headers import Headers
 from tasks_server.protocol.jsonrpc import Result
 from tasks_server.protocol.parts import Parts
-from tasks_server.protocol.router import Final, Router
+from tasks_server.protocol.router import Router
 
 METHOD = "things/get"
 
