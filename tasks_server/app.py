@@ -23,8 +23,10 @@ from tasks_server.readiness import readiness
 from tasks_server.redis_client import UNAVAILABLE, connect, connect_blocking
 from tasks_server.seal import Seal
 from tasks_server.service import TaskService
+from tasks_server.sessions import Sessions
 from tasks_server.settings import Settings
 from tasks_server.store.database import Database
+from tasks_server.store.lists import TaskLists
 from tasks_server.store.migrate import check_migrated
 from tasks_server.store.reading import TaskReader
 from tasks_server.store.roster import Roster
@@ -55,7 +57,8 @@ def build_app(settings: Settings) -> Starlette:
     watchers = Watchers(bus, reader)
     requests = ClientRequests(database, Announcer(TaskQueue(redis), bus), Quotas.of(settings))
     parts = Parts(
-        service=TaskService(reader, requests, watchers),
+        service=TaskService(reader, TaskLists(database), requests, watchers),
+        sessions=Sessions(database, bus),
         catalog=catalog,
         waiting=Waiting(catalog, bus),
         bus=bus,

@@ -1,8 +1,8 @@
 """Who has to look again: changes travel over one Redis stream, read once per process and fanned out in memory.
 
-Signals are hints. They say which task to read again, never what it looks like; the two exceptions are live
-progress and log lines, which belong to a request that is watching and to nobody who comes later. After an
-outage every subscriber is told to look again at everything.
+Signals are hints. They say which task to read again, never what it looks like. The exceptions are live progress
+and log lines, which belong to a request that is watching and to nobody who comes later, and messages for a stream
+that another process holds. After an outage every subscriber is told to look again at everything.
 """
 
 from __future__ import annotations
@@ -63,6 +63,44 @@ class TaskLogged:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskNoted:
+    """Log lines of this task have been committed: who tells them to a client reads them now."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceTaken:
+    """From now on this stream tells of the task, and every other one is silent about it; nobody does for ""."""
+
+    task_id: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTask:
+    """A task has been handed out in this session."""
+
+    session_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanged:
+    """A session has ended, or has another log level or other subscriptions."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMessage:
+    """A JSON-RPC message, encoded, for the client whose one stream another process holds."""
+
+    session_id: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogChanged:
     """A worker has published or stopped: what is offered may have changed."""
 
@@ -79,13 +117,31 @@ class Resync:
     """Signals may have been missed: look again at everything you follow."""
 
 
-Signal = TaskChanged | TaskNudged | TaskProgressed | TaskLogged | CatalogChanged | ResourceUpdated | Resync
+Signal = (
+    TaskChanged
+    | TaskNudged
+    | TaskProgressed
+    | TaskLogged
+    | TaskNoted
+    | VoiceTaken
+    | SessionTask
+    | SessionChanged
+    | SessionMessage
+    | CatalogChanged
+    | ResourceUpdated
+    | Resync
+)
 
 SIGNALS: tuple[type[Signal], ...] = (
     TaskChanged,
     TaskNudged,
     TaskProgressed,
     TaskLogged,
+    TaskNoted,
+    VoiceTaken,
+    SessionTask,
+    SessionChanged,
+    SessionMessage,
     CatalogChanged,
     ResourceUpdated,
     Resync,

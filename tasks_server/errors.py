@@ -11,6 +11,7 @@ TasksError
  │    └── FileDamaged        the file is not what was stored
  ├── IdempotencyConflict     another request was submitted under this idempotency key
  ├── TooManyQueued           the owner has as many tasks waiting as he may
+ ├── SubscriptionRefused     a session cannot have this subscription, or no more of them
  ├── CommandRefused          what an operator asked for cannot be done
  └── RpcError                becomes a JSON-RPC error object as it stands
 """
@@ -119,6 +120,10 @@ class TooManyQueued(TasksError):
         )
         self.limit = limit
         self.retry_after_ms = retry_after_ms
+
+
+class SubscriptionRefused(TasksError):
+    """A session cannot subscribe to this; the message is fit for clients."""
 
 
 class CommandRefused(TasksError):

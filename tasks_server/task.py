@@ -81,6 +81,10 @@ ATTACHED_ANSWER_SECONDS = 60 * 60
 """How long the question of an attached call may be answered: the task waits, and its `requestState` is good."""
 
 
+HANDSHAKE_REVISIONS = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"})
+"""The protocol revisions that begin with `initialize`. Their streams are resumed, so log lines come from the record."""
+
+
 class Door(StrEnum):
     """How the caller waits for the task."""
 
@@ -93,13 +97,27 @@ class Origin:
     """Where a task came from, and what its caller is able to answer.
 
     capabilities: the ClientCapabilities object of the request that created the task; it decides which
-    questions may be asked. log_level: the least severe level the caller asked to see, if any.
+    questions may be asked. log_level: the least severe level the caller asked to see, if any. progress_token: what
+    progress is told under for the task's whole life. session and request_id: the session that the request came in,
+    and its JSON-RPC id, which is unique in there.
     """
 
     door: Door
     protocol_version: str
     capabilities: dict[str, Any]
     log_level: str | None = None
+    progress_token: str | int | None = None
+    session: str | None = None
+    request_id: str | int | None = None
+
+    @property
+    def has_handshake(self) -> bool:
+        return self.protocol_version in HANDSHAKE_REVISIONS
+
+    @property
+    def wants_progress(self) -> bool:
+        """Whether live progress is of use to anybody: to a caller that waits, or under a token that stays valid."""
+        return self.door is Door.ATTACHED or self.progress_token is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +135,18 @@ class Progress:
     progress: float
     total: float | None = None
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent:
+    """An entry of a task's event log that clients are told of: kind is `log` (level, data, logger) or `question` (key).
+
+    Per task, ids follow the order of commits.
+    """
+
+    id: int
+    kind: str
+    body: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

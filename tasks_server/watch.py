@@ -12,10 +12,20 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import get_args
 
 import anyio
 
-from tasks_server.bus import Bus, Resync, Signal, TaskChanged, TaskLogged, TaskProgressed
+from tasks_server.bus import (
+    Bus,
+    Resync,
+    Signal,
+    TaskChanged,
+    TaskLogged,
+    TaskNoted,
+    TaskProgressed,
+    VoiceTaken,
+)
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage
 from tasks_server.store.reading import TaskReader
@@ -28,7 +38,7 @@ REREAD_WITHOUT_BUS_SECONDS = 1.0
 READ_AT_ONCE = 500
 SIGNALS_KEPT = 1_000
 
-LiveSignal = TaskProgressed | TaskLogged
+LiveSignal = TaskProgressed | TaskLogged | TaskNoted | VoiceTaken
 
 
 class Watch:
@@ -132,7 +142,7 @@ class Watchers:
     async def run(self) -> None:
         """Turn signals into snapshots."""
         async with (
-            self._bus.subscribe(TaskChanged, TaskProgressed, TaskLogged) as signals,
+            self._bus.subscribe(TaskChanged, *get_args(LiveSignal)) as signals,
             anyio.create_task_group() as group,
         ):
             group.start_soon(self._read_what_is_due)
@@ -146,7 +156,7 @@ class Watchers:
             case TaskChanged(task_id):
                 if task_id in self._by_task:
                     self._mark([task_id])
-            case TaskProgressed() | TaskLogged():
+            case TaskProgressed() | TaskLogged() | TaskNoted() | VoiceTaken():
                 for watch in self._by_task.get(signal.task_id, ()):
                     watch.offer_signal(signal)
             case Resync():

@@ -72,6 +72,7 @@ class Maintenance:
             Chore("attend to breakers", BREAKER_SECONDS, behind_breakers.attend),
             Chore("expire", EXPIRE_SECONDS, self.expire),
             Chore("forget", FORGET_SECONDS, self.forget),
+            Chore("forget sessions", FORGET_SECONDS, expiry.forget_sessions),
             Chore("collect", COLLECT_SECONDS, artifacts.orphans.collect),
         )
 

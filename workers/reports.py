@@ -24,13 +24,17 @@ MESSAGE_LENGTH = 2_000
 
 
 class Reports:
-    """The reports of one run. progress and message are the newest, written or not."""
+    """The reports of one run. progress and message are the newest, written or not.
 
-    def __init__(self, claims: Claims, held: Held) -> None:
+    announces_lines: log lines are told from the record, so somebody waits until they are in there.
+    """
+
+    def __init__(self, claims: Claims, held: Held, *, announces_lines: bool = False) -> None:
         self.progress: Progress | None = None
         self.message: str | None = None
         self._claims = claims
         self._held = held
+        self._announces_lines = announces_lines
         self._unwritten_progress: Progress | None = None
         self._unwritten_message: str | None = None
         self._unwritten_lines: list[dict[str, Any]] = []
@@ -89,7 +93,7 @@ class Reports:
         lines, self._unwritten_lines = self._unwritten_lines, []
         if lines:
             try:
-                await self._claims.note(self._held, lines)
+                await self._claims.note(self._held, lines, announce=self._announces_lines)
             except DATABASE_UNAVAILABLE:
                 self._unwritten_lines[:0] = lines
                 raise

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import anyio
 
 from tasks_server.artifacts import ArtifactStore, artifact_uri
-from tasks_server.bus import ResourceUpdated, Signal, TaskLogged, TaskProgressed
+from tasks_server.bus import ResourceUpdated, TaskLogged, TaskProgressed
 from tasks_server.elicitation import cannot_be_asked, missing_capability
 from tasks_server.errors import MISSING_CLIENT_CAPABILITY, ArtifactStoreFailed, RpcError, StaleTransition
 from tasks_server.lifecycle.announce import Announcer
@@ -65,7 +65,7 @@ class Session:
     ) -> None:
         self.task = task
         self.held = Held(task.id, task.attempt)
-        self.reports = Reports(claims, self.held)
+        self.reports = Reports(claims, self.held, announces_lines=task.origin.has_handshake)
         self.stopped: Stop | None = None
         self._claims = claims
         self._announcer = announcer
@@ -113,17 +113,20 @@ class Session:
 
     async def report_progress(self, progress: float, total: float | None, message: str | None) -> None:
         newest = self.reports.add_progress(progress, total, message)
-        await self._signal_to_attached(
-            TaskProgressed(self.task.id, newest.progress, newest.total, newest.message)
-        )
+        if self.task.origin.wants_progress:
+            await self._announcer.signal(
+                TaskProgressed(self.task.id, newest.progress, newest.total, newest.message)
+            )
 
     async def report_status(self, message: str) -> None:
         self.reports.add_message(message)
 
     async def log(self, level: str, data: Any, logger: str | None) -> None:
         line = self.reports.add_line(level, data, logger)
-        if is_wanted(level, self.task.origin.log_level):
-            await self._signal_to_attached(TaskLogged(self.task.id, **line))
+        origin = self.task.origin
+        is_live = origin.door is Door.ATTACHED and not origin.has_handshake
+        if is_live and is_wanted(level, origin.log_level):
+            await self._announcer.signal(TaskLogged(self.task.id, **line))
 
     async def request_input(
         self,
@@ -245,7 +248,3 @@ class Session:
         except StaleTransition:
             self.stop(Stop.LOST)
             raise asyncio.CancelledError from None
-
-    async def _signal_to_attached(self, signal: Signal) -> None:
-        if self.task.origin.door is Door.ATTACHED:
-            await self._announcer.signal(signal)

@@ -14,9 +14,11 @@ from sqlalchemy import Table
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.store.database import Database
 from tasks_server.store.statements import expiry as expiry_sql
+from tasks_server.store.statements import sessions as sessions_sql
 
 TASKS_BATCH = 200
 ROWS_BATCH = 1_000
+SESSIONS_BATCH = 100
 PAUSE_SECONDS = 0.02
 
 
@@ -49,6 +51,11 @@ class Expiry:
         async with self._database.transaction() as connection:
             deleted = await connection.execute(expiry_sql.delete_finished_unless_locked(ids))
             return [row.id for row in deleted]
+
+    async def forget_sessions(self) -> int:
+        """Delete sessions whose tokens nobody accepts any more."""
+        async with self._database.writing() as connection:
+            return len((await connection.execute(sessions_sql.delete_expired(SESSIONS_BATCH))).all())
 
     async def _clear(self, table: Table, task_ids: Sequence[str]) -> None:
         """Delete what hangs on these tasks, of which nobody knows how much it is."""

@@ -30,14 +30,19 @@ class Notes(Fenced):
             await insert_events(connection, kept([progressed], row.log_rows))
         await self._announcer.changed(held.task_id)
 
-    async def note(self, held: Held, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Append log lines to the event log, as far as there is room for them."""
+    async def note(self, held: Held, lines: Sequence[Mapping[str, Any]], *, announce: bool = False) -> None:
+        """Append log lines to the event log, as far as there is room for them.
+
+        announce: somebody may be waiting for them (of attached calls without a handshake nobody is, they are live).
+        """
         async with self._database.transaction() as connection:
             change = claims_sql.count_lines_if_held(*self._fence(held), len(lines))
             row = await self._guarded(connection, held, change, "logged")
             now: int = (await connection.execute(terms_sql.clock())).scalar_one()
             logged = [event(held.task_id, now, EventKind.LOG, line) for line in lines]
             await insert_events(connection, kept(logged, row.log_rows))
+        if announce:
+            await self._announcer.noted(held.task_id)
 
     async def recall(self, task_id: str, name: str) -> tuple[bool, Any]:
         """(True, value) when a step of this name has been remembered."""

@@ -41,8 +41,8 @@ def _again(task: Task, row: Any, answers: tuple[tuple[InputRequest, str], ...]) 
         name=task.name,
         queue=task.queue,
         arguments=task.arguments,
-        # Nobody waits for it on an open connection: its owner fetches it by its id.
-        origin=replace(task.origin, door=Door.HANDLE),
+        # Nobody waits for it, on an open connection or in a session: its owner fetches it by its id.
+        origin=replace(task.origin, door=Door.HANDLE, progress_token=None, session=None, request_id=None),
         retention_ms=row.retention_ms,
         poll_interval_ms=task.poll_interval_ms,
         run_timeout_ms=task.run_timeout_ms,

@@ -63,6 +63,9 @@ class ClientRequests:
         announced = [each.outcome for each in submitted if each.announce and isinstance(each.outcome, Task)]
         if announced:
             await self._announcer.waiting(announced)
+        await self._announcer.handed_out(
+            [new for new, each in zip(news, submitted, strict=True) if each.has_created(new)]
+        )
         return submitted
 
     async def _submit(self, connection: AsyncConnection, news: Sequence[NewTask]) -> Sequence[Submitted]:
@@ -89,6 +92,14 @@ class ClientRequests:
                         return await self._submit(connection, news)
                 await anyio.sleep(PAUSE_SECONDS)
         raise lost
+
+    async def hand_out(self, owner: str, task_id: str, retention_ms: int | None) -> None:
+        """Make an attached call one that its owner fetches by id; one that has ended, or is none, stays as it is."""
+        change = requests_sql.hand_out_if_attached(owner, task_id, retention_ms)
+        async with self._database.writing() as connection:
+            row = (await connection.execute(change)).one_or_none()
+        if row is not None:
+            await self._announcer.changed(task_id)
 
     async def answer(self, owner: str, task_id: str, responses: Mapping[str, Any]) -> None:
         """Store answers to outstanding questions; when none is left, the task goes on.

@@ -9,6 +9,7 @@ from tasks_server.bus import Bus
 from tasks_server.catalog import Catalog
 from tasks_server.seal import Seal
 from tasks_server.service import TaskService
+from tasks_server.sessions import Sessions
 from tasks_server.waiting import Waiting
 
 
@@ -17,6 +18,7 @@ class Parts:
     """Everything a handler may use. max_retention_ms: the longest that the operator lets finished tasks be kept."""
 
     service: TaskService
+    sessions: Sessions
     catalog: Catalog
     waiting: Waiting
     bus: Bus

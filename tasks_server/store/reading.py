@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tasks_server.encoding import is_storable
+from tasks_server.encoding import decode_json, is_storable
 from tasks_server.errors import TaskUnreadable
 from tasks_server.store.batch import Batch
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
+from tasks_server.store.statements import lists as lists_sql
 from tasks_server.store.statements import reading as reading_sql
-from tasks_server.task import InputRequest, Task
+from tasks_server.task import InputRequest, Task, TaskEvent
 
 
 class TaskReader:
@@ -44,6 +45,13 @@ class TaskReader:
             return {}
         found = await self._select(ids)
         return {task_id: task for task_id, task in zip(ids, found, strict=True) if task is not None}
+
+    async def events_after(self, owner: str, task_id: str, after_id: int, limit: int) -> Sequence[TaskEvent]:
+        """Log lines and questions of a task of this owner, oldest first, from behind this one on."""
+        query = lists_sql.events_after(owner, task_id, after_id, limit)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return [TaskEvent(row.id, row.kind, decode_json(row.body)) for row in rows]
 
     async def _select(self, ids: Sequence[str]) -> Sequence[Task | TaskUnreadable | None]:
         # Ids come from outside and share a statement: one that the database refuses must not fail the others.

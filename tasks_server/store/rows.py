@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from tasks_server.task import Door, Method, NewTask, Origin, OutcomeKind, Task, 
 log = logging.getLogger(__name__)
 
 SAID_AT_MOST = 10_000
+LONGEST_REQUEST_KEY = 200
 _said_unreadable: set[str] = set()
 
 
@@ -54,7 +56,7 @@ def _task(row: Any) -> Task:
         progress=row.progress,
         progress_total=row.progress_total,
         arguments=row.arguments,
-        origin=_origin(row.door, row.origin),
+        origin=_origin(row),
         revision=row.revision,
         attempt=row.attempt,
         retries_used=row.retries_used,
@@ -80,13 +82,16 @@ def _task(row: Any) -> Task:
     )
 
 
-def _origin(door: str, text: str) -> Origin:
-    fields: dict[str, Any] = decode_json(text)
+def _origin(row: Any) -> Origin:
+    fields: dict[str, Any] = decode_json(row.origin)
     return Origin(
-        door=Door(door),
+        door=Door(row.door),
         protocol_version=fields["protocolVersion"],
         capabilities=fields["capabilities"],
         log_level=fields.get("logLevel"),
+        progress_token=fields.get("progressToken"),
+        session=row.session,
+        request_id=fields.get("requestId"),
     )
 
 
@@ -95,9 +100,20 @@ def origin_as_text(origin: Origin) -> str:
         "protocolVersion": origin.protocol_version,
         "capabilities": origin.capabilities,
     }
-    if origin.log_level is not None:
-        fields["logLevel"] = origin.log_level
-    return encode_text(fields)
+    optional = {
+        "logLevel": origin.log_level,
+        "progressToken": origin.progress_token,
+        "requestId": origin.request_id,
+    }
+    return encode_text(fields | {name: value for name, value in optional.items() if value is not None})
+
+
+def request_key(request_id: str | int) -> str:
+    """A JSON-RPC id as it is looked up: 1 and "1" are two ids, and an index takes no text of any length."""
+    encoded = encode_text(request_id)
+    if len(encoded) <= LONGEST_REQUEST_KEY:
+        return encoded
+    return f"sha256:{hashlib.sha256(encoded.encode()).hexdigest()}"
 
 
 def first_ttl_ms(new: NewTask) -> int | None:
@@ -117,6 +133,8 @@ def row_of_new_task(new: NewTask, now: int, next_dispatch_at: int) -> dict[str, 
         "arguments": new.arguments,
         "door": new.origin.door,
         "origin": origin_as_text(new.origin),
+        "session": new.origin.session,
+        "session_request": _session_request(new.origin),
         "status": TaskStatus.WORKING,
         "status_message": new.status_message,
         "revision": 1,
@@ -138,6 +156,12 @@ def row_of_new_task(new: NewTask, now: int, next_dispatch_at: int) -> dict[str, 
         "start_by": _after(now, new.start_within_ms),
         "deadline_at": _after(now, new.deadline_ms),
     }
+
+
+def _session_request(origin: Origin) -> str | None:
+    if origin.session is None or origin.request_id is None:
+        return None
+    return request_key(origin.request_id)
 
 
 def _after(now: int, period_ms: int | None) -> int | None:

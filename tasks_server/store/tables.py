@@ -100,6 +100,7 @@ class TaskRow(SQLModel, table=True):
     newest of either. start_by and deadline_at are the queue deadline and the deadline of the whole task.
     quarantined_at marks a dead letter; replay_of names the task that this one repeats.
     log_rows counts the progress and log lines in the event log, which holds only so many of a task.
+    session is the client's session that the task came from, session_request the JSON-RPC id of its request in there.
     revision grows with every change a client can see; readers use it to order snapshots.
     """
 
@@ -111,7 +112,9 @@ class TaskRow(SQLModel, table=True):
         _index_where(
             "start_by IS NOT NULL AND started_at IS NULL AND finished_at IS NULL", "task_start_by", "start_by"
         ),
-        Index("task_owner", "owner", "created_at"),
+        _index_where("door = 'handle'", "task_listed", "owner", "created_at", "id"),
+        _index_where("session IS NOT NULL", "task_session", "session", "finished_at"),
+        _index_where("session_request IS NOT NULL", "task_session_request", "session", "session_request"),
         _index_where("paused_by = 'breaker'", "task_behind_breaker", "name", "next_dispatch_at"),
         _index_where("paused_by = 'breaker'", "task_next_probe", "name", "retries_used", "created_at"),
         _index_where(
@@ -173,6 +176,8 @@ class TaskRow(SQLModel, table=True):
     idempotency_key: str | None = Field(sa_column=_optional_text())
     request_digest: str | None = Field(sa_column=_optional_text())
     log_rows: int = Field(sa_column=_count())
+    session: str | None = Field(sa_column=_optional_text())
+    session_request: str | None = Field(sa_column=_optional_text())
 
 
 def _task_id(*, primary_key: bool = False) -> Column[str]:
@@ -306,6 +311,36 @@ class BreakerRow(SQLModel, table=True):
     last_error: str | None = Field(sa_column=_optional_text())
 
 
+class SessionRow(SQLModel, table=True):
+    """What can change about a client's session; one without a row is as its token says.
+
+    revision and capabilities are here only where the token is older than the handshake (2024-11-05). The row outlives
+    the token: what has ended must not come back.
+    """
+
+    __tablename__ = "session"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
+    __table_args__ = (Index("session_expiry", "expires_at"),)
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    owner: str = Field(sa_column=_text())
+    revision: str | None = Field(sa_column=_optional_text())
+    capabilities: str | None = Field(sa_column=_optional_text())
+    log_level: str | None = Field(sa_column=_optional_text())
+    ended_at: int | None = Field(sa_column=_optional_millis())
+    expires_at: int = Field(sa_column=_millis())
+
+
+class SessionSubscriptionRow(SQLModel, table=True):
+    """A resource whose changes a session wants to hear of."""
+
+    __tablename__ = "session_subscription"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
+
+    session_id: str = Field(
+        sa_column=Column(Text, ForeignKey("session.id", ondelete="CASCADE"), primary_key=True, nullable=False)
+    )
+    uri: str = Field(sa_column=Column(Text, primary_key=True))
+
+
 class IdentityRow(SQLModel, table=True):
     """Who this record is, in its only row: an artifact store belongs to the database whose name it carries."""
 
@@ -327,3 +362,5 @@ MANIFEST = _TABLES["manifest"]
 WORKER = _TABLES["worker"]
 BREAKER = _TABLES["breaker"]
 IDENTITY = _TABLES["identity"]
+SESSION = _TABLES["session"]
+SESSION_SUBSCRIPTION = _TABLES["session_subscription"]

@@ -32,7 +32,9 @@ from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.queue import TaskQueue, queue_key
 from tasks_server.redis_client import connect, connect_blocking
 from tasks_server.service import TaskService
+from tasks_server.sessions import Sessions
 from tasks_server.store.database import Database
+from tasks_server.store.lists import TaskLists
 from tasks_server.store.reading import TaskReader
 from tasks_server.store.roster import Roster
 from tasks_server.task import Door, Method, NewTask, Origin, OutcomeKind, Task
@@ -114,7 +116,9 @@ class Record:
         self.behind_breakers = BehindBreakers(self.database, self.queue, self.announcer, self.window)
         self.reader = TaskReader(self.database)
         self.watchers = Watchers(self.bus, self.reader)
-        self.service = TaskService(self.reader, self.requests, self.watchers)
+        self.lists = TaskLists(self.database)
+        self.service = TaskService(self.reader, self.lists, self.requests, self.watchers)
+        self.sessions = Sessions(self.database, self.bus)
         self.roster = Roster(self.database)
         self.artifacts = ArtifactStore(self.database, DirectoryStore(self.directory))
 

@@ -12,6 +12,7 @@ from tasks_server.store.statements.terms import (
     CHANGED,
     IS_OPEN,
     IS_OUTSTANDING,
+    MINIMUM_TTL_MS,
     NOT_CANCELLING,
     NOT_EXPIRED,
     REDISPATCH_AFTER_MS,
@@ -21,7 +22,7 @@ from tasks_server.store.statements.terms import (
     t,
 )
 from tasks_server.store.tables import INPUT_REQUEST, TASK, TASK_EVENT
-from tasks_server.task import OutcomeKind, TaskStatus
+from tasks_server.task import Door, OutcomeKind, TaskStatus
 
 
 def insert_tasks() -> Insert:
@@ -78,6 +79,23 @@ def answer_question(task_id: str, key: str, response: str) -> Update:
 def touch_if_open(task_id: str) -> Update:
     """Something a client can see has changed beside the row itself: a question fewer."""
     return update(TASK).where(t.id == task_id, IS_OPEN).values(**CHANGED).returning(*TASK.c)
+
+
+def hand_out_if_attached(owner: str, task_id: str, retention_ms: int | None) -> Update:
+    """attached → handle: from now on the task is listed, and its questions wait for whoever has the id."""
+    kept = None if retention_ms is None else max(retention_ms, MINIMUM_TTL_MS)
+    return (
+        update(TASK)
+        .where(t.id == task_id, t.owner == owner, IS_OPEN, t.door == Door.ATTACHED)
+        .values(
+            door=Door.HANDLE,
+            retention_ms=retention_ms,
+            ttl_ms=None if kept is None else now_ms() - t.created_at + kept,
+            expires_at=None if kept is None else now_ms() + kept,
+            **CHANGED,
+        )
+        .returning(t.id)
+    )
 
 
 def resume_if_asking(task_id: str) -> Update:
