@@ -18,7 +18,6 @@ from tasks_server.errors import (
 )
 from tasks_server.protocol.dialect import Outlet
 from tasks_server.protocol.jsonrpc import InvalidParams, RequestId, encode_error
-from tasks_server.store.outage import is_outage
 
 DATABASE_AWAY = "The database cannot be reached or takes no changes at the moment; try again soon."
 
@@ -71,6 +70,9 @@ async def guarded(request_id: RequestId, work: Callable[[], Awaitable[T]]) -> T 
         refused = failed(request_id, RpcError(TOO_MANY_QUEUED, str(error), data))
         return replace(refused, retry_after_ms=error.retry_after_ms)
     except Exception as error:
+        # A pipe is answered before the store is loaded, which takes a second.
+        from tasks_server.store.outage import is_outage
+
         if is_outage(error):
             log.warning("A request could not be answered, the database is away: %s", error)
             return failed(request_id, RpcError(INTERNAL_ERROR, DATABASE_AWAY))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks_server.protocol.caller import Caller
 from tasks_server.protocol.headers import Headers
 from tasks_server.protocol.jsonrpc import Request, Result
-from tasks_server.protocol.parts import Parts
+
+if TYPE_CHECKING:
+    from tasks_server.protocol.parts import Parts
 
 
 class Outlet(Protocol):

@@ -8,6 +8,7 @@ the only place that chooses between revisions.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from tasks_server.errors import METHOD_NOT_FOUND, RpcError
 from tasks_server.protocol.answers import Accepted, Final, Streamed, failed, guarded
@@ -21,7 +22,6 @@ from tasks_server.protocol.jsonrpc import (
     encode_result,
     parse,
 )
-from tasks_server.protocol.parts import Parts
 from tasks_server.protocol.request_metadata import (
     check_envelope,
     check_name,
@@ -29,6 +29,9 @@ from tasks_server.protocol.request_metadata import (
     handshake_refused,
     read_meta,
 )
+
+if TYPE_CHECKING:
+    from tasks_server.protocol.parts import Parts
 
 HANDSHAKE = "initialize"
 
