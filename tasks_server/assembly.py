@@ -74,6 +74,8 @@ def assemble(settings: Settings) -> Assembly:
         max_retention_ms=(
             None if settings.max_retention_seconds is None else int(settings.max_retention_seconds * 1000)
         ),
+        attached_wait_seconds=settings.attached_wait_seconds or None,
+        tells_callers_apart=not settings.allow_unauthenticated,
     )
 
     @asynccontextmanager

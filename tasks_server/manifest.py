@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 TaskSupport = Literal["forbidden", "optional", "required"]
 
+SERVER_TOOLS = frozenset({"task_status", "task_wait", "task_result", "task_cancel", "task_list"})
+"""Names of the tools that the server carries out itself; no worker's tool can have one."""
+
 DAY_MS = 24 * 60 * 60 * 1000
 
 

@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(
         default=16 * 1024 * 1024, gt=0, description="Largest request body in bytes; larger ones get HTTP 413."
     )
+    attached_wait_seconds: float = Field(
+        default=45.0,
+        ge=0,
+        description="How long a call of a client without tasks waits before its answer is the task's id; 0: no limit.",
+    )
     lease_seconds: float = Field(
         default=15.0, gt=0, description="A worker that is silent for this long has lost its tasks."
     )

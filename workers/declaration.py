@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from tasks_server.errors import TasksError
+from tasks_server.manifest import SERVER_TOOLS
 from tasks_server.task import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from tasks_server.uri_template import variables_of
 from workers.definition import ATTRIBUTE, Complete, Definition, RunsIn
@@ -105,6 +106,12 @@ def checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not a name; use 1 to 64 of A-Z a-z 0-9 _ . -")
     return name
+
+
+def checked_tool_name(name: str) -> str:
+    if name in SERVER_TOOLS:
+        raise ValueError(f"{name!r} is a tool of the server itself; give yours another name")
+    return checked_name(name)
 
 
 def checked_queue(queue: str | None) -> str | None:

@@ -23,6 +23,7 @@ from workers.declaration import (
     checked_retries,
     checked_retry_delay,
     checked_retry_on,
+    checked_tool_name,
     checked_variables,
     chosen_runs_in,
     found_description,
@@ -98,7 +99,7 @@ def tool(
             definition = ToolDefinition(
                 function=function,
                 signature=signature,
-                name=checked_name(name or function.__name__),
+                name=checked_tool_name(name or function.__name__),
                 title=title,
                 description=found_description(description, signature),
                 runs_in=chosen,

@@ -15,7 +15,12 @@ from tasks_server.waiting import Waiting
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything a handler may use. max_retention_ms: the longest that the operator lets finished tasks be kept."""
+    """Everything a handler may use.
+
+    max_retention_ms: the longest that the operator lets finished tasks be kept.
+    attached_wait_seconds: how long a call of a client without tasks waits; None for as long as it takes.
+    tells_callers_apart: false where strangers may act on behalf of one owner.
+    """
 
     service: TaskService
     sessions: Sessions
@@ -25,3 +30,5 @@ class Parts:
     seal: Seal
     artifacts: ArtifactStore
     max_retention_ms: int | None = None
+    attached_wait_seconds: float | None = None
+    tells_callers_apart: bool = True

@@ -3,7 +3,7 @@
 Progress and log lines go to the caller while it waits, if it asked for them. When the task asks something,
 the call ends with an InputRequiredResult whose `requestState` names the task; the retry goes on with the
 same task, it is never started again. A caller that goes away cancels the task, because nobody else knows of
-it.
+it; one that has waited for too long is told its id, and the task goes on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -23,32 +23,47 @@ from tasks_server.errors import INTERNAL_ERROR, RpcError, TaskNotFound, TasksErr
 from tasks_server.protocol.dialect import Call, Outlet, Stream
 from tasks_server.protocol.jsonrpc import InvalidParams, MissingClientCapability, Result
 from tasks_server.protocol.scalars import number
+from tasks_server.protocol.task_tools.readable import ToolResult
 from tasks_server.protocol.v2026_07_28.request_state import (
     RequestState,
     input_responses,
     seal_state,
 )
-from tasks_server.protocol.v2026_07_28.results import direct, input_required
-from tasks_server.task import Method, NewTask, OutcomeKind, Task, TaskStatus
+from tasks_server.protocol.v2026_07_28.results import complete, direct, input_required
+from tasks_server.task import Door, Method, NewTask, OutcomeKind, Task, TaskStatus
 from tasks_server.watch import Watch
 
 SETTLE_SECONDS = 0.03
 """How long a task that asks may take to ask everything it wants to ask at once."""
 
+LOOK_AGAIN_SECONDS = 1.0
+"""After the end of a limit that could not be kept: the task is just ending, or the database is away."""
+
 _RESUMABLE = frozenset({Method.CALL_TOOL, Method.GET_PROMPT, Method.READ_RESOURCE})
 
 
-def start(call: Call, new: NewTask, **fields: Any) -> Stream:
+class Limit(Protocol):
+    """How long a caller may wait, and what it is told then."""
+
+    @property
+    def seconds(self) -> float: ...
+
+    async def time_is_up(self, task_id: str) -> ToolResult | None:
+        """The answer without the task's result. None: wait on, there will be another one."""
+        ...
+
+
+def start(call: Call, new: NewTask, limit: Limit | None = None, **fields: Any) -> Stream:
     """Carry out `new` while the caller waits. `fields` are added to the result unless it has them itself."""
     responses = input_responses(call)
     watching = call.parts.service.submit_and_watch(new)
     returns = new.idempotency_key is not None
     return Stream(
-        lambda outlet: _Attached(call, new.id, outlet, fields, responses, keeps_task=returns).follow(watching)
+        lambda outlet: Attached(call, new.id, outlet, fields, responses, limit, returns).follow(watching)
     )
 
 
-def resume(call: Call, task_id: str, **fields: Any) -> Stream:
+def resume(call: Call, task_id: str, limit: Limit | None = None, **fields: Any) -> Stream:
     """Go on waiting for a task that an earlier round of this call has started, with the answers it brings."""
 
     async def run(outlet: Outlet) -> Result:
@@ -58,18 +73,18 @@ def resume(call: Call, task_id: str, **fields: Any) -> Stream:
         except TaskNotFound:
             raise InvalidParams("params.requestState is refused: the call it belongs to is gone.") from None
         watching = call.parts.service.watch(call.caller.owner, [task_id], signals=True)
-        return await _Attached(call, task_id, outlet, fields, {}).follow(watching)
+        return await Attached(call, task_id, outlet, fields, {}, limit).follow(watching)
 
     return Stream(run)
 
 
 @dataclass(slots=True)
-class _Attached:
+class Attached:
     """One caller waiting for one task.
 
     responses: answers that came before their questions; each is used once, when its question comes up.
-    keeps_task: whether the task outlives this wait, because it has ended or its caller is to come back (who gave an
-    idempotency key can: by calling again).
+    keeps_task: whether the task outlives this wait, because it has ended, or been handed out, or its caller is to come
+    back (who gave an idempotency key can: by calling again).
     """
 
     call: Call
@@ -77,6 +92,7 @@ class _Attached:
     outlet: Outlet
     fields: dict[str, Any]
     responses: dict[str, Any]
+    limit: Limit | None = None
     keeps_task: bool = False
     progress: float = field(default=-math.inf)
 
@@ -91,13 +107,28 @@ class _Attached:
     async def _unless_closing(self, waiting: Coroutine[Any, Any, Result]) -> Result:
         work = asyncio.ensure_future(waiting)
         bell = asyncio.ensure_future(self.outlet.closing())
+        patience = None if self.limit is None else self.limit.seconds
         try:
-            await asyncio.wait({work, bell}, return_when=asyncio.FIRST_COMPLETED)
-            return work.result() if work.done() else self._step_aside()
+            while True:
+                await asyncio.wait({work, bell}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                if work.done():
+                    return work.result()
+                if bell.done():
+                    return self._step_aside()
+                if (result := await self._time_is_up()) is not None:
+                    return result
+                patience = LOOK_AGAIN_SECONDS
         finally:
             bell.cancel()
             work.cancel()
             await asyncio.gather(work, bell, return_exceptions=True)
+
+    async def _time_is_up(self) -> Result | None:
+        said = None if self.limit is None else await self.limit.time_is_up(self.task_id)
+        if said is None:
+            return None
+        self.keeps_task = True
+        return complete(**said)
 
     def _step_aside(self) -> Result:
         """This server stops: the client may come back at once and go on waiting at another one."""
@@ -123,6 +154,8 @@ class _Attached:
         raise TaskNotFound(self.task_id)
 
     async def _look_at(self, task: Task) -> Result | None:
+        if task.origin.door is Door.HANDLE:
+            self.keeps_task = True
         if task.progress is not None and not task.is_terminal:
             await self._tell_progress(task.progress, task.progress_total, None)
         if task.is_terminal:

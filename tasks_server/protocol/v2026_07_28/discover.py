@@ -20,7 +20,8 @@ CAPABILITIES: dict[str, Any] = {
 INSTRUCTIONS = (
     "Tools run as durable tasks on workers. A client that declares the tasks extension gets a handle for "
     "every call that may take long: it can poll it, subscribe to it, answer its questions, cancel it, or "
-    "come back for the result later. Other clients wait for the result. Large results are resources: read "
+    "come back for the result later. Other clients wait for the result; a call that takes too long to wait for is "
+    "answered with a taskId, and the tool task_wait gives its result. Large results are resources: read "
     "them by the URIs in the result."
 )
 DISCOVER_TTL_MS = 3_600_000

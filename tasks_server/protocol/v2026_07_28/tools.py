@@ -12,12 +12,16 @@ from tasks_server.protocol.headers import check_params
 from tasks_server.protocol.jsonrpc import InvalidParams, Result
 from tasks_server.protocol.parameters import tool_arguments, tool_name
 from tasks_server.protocol.shown import show_tool
+from tasks_server.protocol.task_tools.calls import is_task_tool
+from tasks_server.protocol.task_tools.detaching import limit_of_call
+from tasks_server.protocol.task_tools.listing import listed_tools
 from tasks_server.protocol.v2026_07_28 import attached
 from tasks_server.protocol.v2026_07_28.declared_questions import Answers, settle_questions
 from tasks_server.protocol.v2026_07_28.pages import list_result
 from tasks_server.protocol.v2026_07_28.projection import task_fields
 from tasks_server.protocol.v2026_07_28.request_state import open_state
 from tasks_server.protocol.v2026_07_28.results import created, tool_error
+from tasks_server.protocol.v2026_07_28.task_tools import call_task_tool
 from tasks_server.protocol.wishes import Wishes, read_wishes
 from tasks_server.retention import bounded_retention_ms
 from tasks_server.task import Door, Method, NewTask
@@ -25,8 +29,7 @@ from tasks_server.waiting import nobody
 
 
 async def list_tools(call: Call) -> Result:
-    offers = call.parts.catalog.current()
-    return list_result("tools", offers.tools, call.params, lambda tool: tool.name, show_tool)
+    return list_result("tools", listed_tools(call.parts), call.params, lambda tool: tool.name, show_tool)
 
 
 async def call_tool(call: Call) -> Result | Stream:
@@ -36,6 +39,8 @@ async def call_tool(call: Call) -> Result | Stream:
     Arguments that do not fit the tool's schema are the model's to correct: a tool result, no task.
     """
     name, arguments = tool_name(call.params), tool_arguments(call.params)
+    if is_task_tool(call.parts, name):
+        return await call_task_tool(call, name, arguments)
     offers = await call.parts.catalog.including(lambda offers: offers.serves_tool(name))
     tool = offers.tool(name)
     if tool is None:
@@ -46,8 +51,9 @@ async def call_tool(call: Call) -> Result | Stream:
     if tool.task_support == "required":
         call.caller.require_tasks(f"The tool {name}")
     state = open_state(call)
+    limit = limit_of_call(call.parts, call.caller.owner, tool)
     if state.task_id is not None:
-        return attached.resume(call, state.task_id)
+        return attached.resume(call, state.task_id, limit)
     if problems := offers.check_arguments(name, arguments):
         return tool_error("\n".join(["The arguments do not fit:", *problems]))
     answers = settle_questions(call, tool, arguments, state)
@@ -58,7 +64,7 @@ async def call_tool(call: Call) -> Result | Stream:
         return created(task_fields(call.parts.waiting.explained(await call.parts.service.submit(new))))
     if not offers.is_served(tool.queue):
         return tool_error(nobody(tool.name))
-    return attached.start(call, _new_task(call, tool, arguments, answers, wishes, Door.ATTACHED))
+    return attached.start(call, _new_task(call, tool, arguments, answers, wishes, Door.ATTACHED), limit)
 
 
 def _new_task(

@@ -404,6 +404,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (bad_header, {}, "x-mcp-header of region needs a plain string"),
     (fine, {"name": "has space"}, "'has space' is not a name"),
     (fine, {"name": "x" * 65}, "is not a name"),
+    (fine, {"name": "task_wait"}, "'task_wait' is a tool of the server itself; give yours another name"),
     (fine, {"timeout": "soon"}, "'soon' is not a duration"),
     (fine, {"task": "sometimes"}, "task_support"),
     (fine, {"runs_in": "thread"}, "an async function runs in 'event_loop' or 'process'"),
