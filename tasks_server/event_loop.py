@@ -15,6 +15,8 @@ except ImportError:  # there is none for this platform
 T = TypeVar("T")
 
 SAME_WISH_SECONDS = 0.5
+# The exit code of who is told twice to stop, and ends at once.
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def run_event_loop(main: Coroutine[Any, Any, T]) -> T:

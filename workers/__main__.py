@@ -1,4 +1,4 @@
-"""`python -m workers`: what `tasks-server worker` becomes, and what `tasks-server dev` runs as a child."""
+"""`python -m workers`: what `tasks-server worker` becomes, and what an embedded stack runs as a child."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def main() -> None:
         configure_logging(settings.log_format, "worker")
         check_file_roots(settings)
         registry = load(arguments.tools or [BUILT_IN], arguments.queue)
+        if arguments.held:
+            sys.stdin.buffer.read()
         run_event_loop(_work(settings, registry, arguments.concurrency))
     except ConfigurationError as error:
         sys.exit(refuse(error))
@@ -34,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python -m workers", description="Run tools for tasks-server.")
     add_work_options(root, f"offer the tools of this module, file, or {BUILT_IN}; may be repeated")
     root.add_argument("--queue", metavar="NAME", help="the queue of tools that name none themselves")
+    root.add_argument("--held", action="store_true", help="begin to work when stdin ends")
     return root
 
 

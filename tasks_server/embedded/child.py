@@ -29,10 +29,12 @@ class Child:
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
         output: IO[bytes] | None = None,
+        held: bool = False,
     ) -> Child:
         """Start a command that is killed with this process, however this process ends.
 
         environment replaces the inherited one; output takes stdout and stderr, which are inherited otherwise.
+        held: its stdin does not end before `release`.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(
@@ -43,7 +45,7 @@ class Child:
             *command,
             env=environment,
             pass_fds=tuple(pass_fds),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE if held else asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -59,6 +61,11 @@ class Child:
     @property
     def is_running(self) -> bool:
         return self._process.returncode is None
+
+    def release(self) -> None:
+        """Let a held child read the end of its stdin."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
     async def wait(self) -> int:
         """Wait for its end; the exit code, negative if a signal ended it."""

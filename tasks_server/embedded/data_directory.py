@@ -1,19 +1,18 @@
-"""Where `tasks-server dev` keeps everything: the database, the secret key, artifacts, Valkey's files."""
+"""Where an embedded stack keeps everything: the database, the secret key, artifacts, Valkey's files."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy import URL
+from urllib.parse import quote
 
 from tasks_server.errors import ConfigurationError
 
-# Somebody at a terminal has pressed Ctrl-C and waits; handing work back loses none of it.
-SHUTDOWN_GRACE_SECONDS = 2.0
 # Long enough for a worker that is started again; who starts without a tool does not want to wait for it.
 TOOL_ABSENCE_SECONDS = 10.0
 
@@ -41,20 +40,17 @@ class DataDirectory:
     def valkey(self) -> Path:
         return self.path / "valkey"
 
-    def settings(self) -> dict[str, str]:
-        """Settings of this process for somebody who has set none, by field, as the environment holds them."""
-        return {
-            "secret_key": self.secret_key,
-            "shutdown_grace_seconds": str(SHUTDOWN_GRACE_SECONDS),
-        }
+    @property
+    def database_url(self) -> str:
+        # SQLAlchemy would write it, but takes most of a second to load.
+        return f"sqlite+aiosqlite:///{quote(str(self.path / 'tasks.db'), safe=' +/')}"
 
-    def shared_settings(self) -> dict[str, Any]:
+    def shared_settings(self, file_roots: Sequence[Path]) -> dict[str, Any]:
         """Settings of all who work on this directory, for somebody who has set none: JSON values by field."""
-        database = URL.create("sqlite+aiosqlite", database=str(self.path / "tasks.db"))
         return {
-            "database_url": database.render_as_string(),
+            "database_url": self.database_url,
             "artifact_dir": str(self.path / "artifacts"),
-            "file_roots": [str(root) for root in readable_roots(Path.cwd(), home_directory())],
+            "file_roots": [str(root) for root in file_roots],
             "tool_absence_seconds": TOOL_ABSENCE_SECONDS,
         }
 
@@ -85,3 +81,13 @@ def readable_roots(working_directory: Path, home: Path) -> list[Path]:
     Nothing at all when one stands in the home directory or above it: that would open private files.
     """
     return [] if home.resolve().is_relative_to(working_directory.resolve()) else [working_directory]
+
+
+def users_own() -> Path:
+    """The data directory of somebody who names none and may stand anywhere: where programs keep a user's data."""
+    if sys.platform == "darwin":
+        place = home_directory() / "Library" / "Application Support"
+    else:
+        named = Path(os.environ.get("XDG_DATA_HOME", ""))
+        place = named if named.is_absolute() else home_directory() / ".local" / "share"
+    return place / "tasks-server"

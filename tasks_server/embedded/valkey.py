@@ -43,14 +43,8 @@ async def embedded_valkey(directory: Path) -> AsyncGenerator[str]:
     directory is created if needed, private to its user. Raises ConfigurationError if none can be started.
     """
     valkey = EmbeddedValkey(directory)
-    await valkey.start()
-    watcher = asyncio.create_task(valkey.watch(), name="embedded-valkey")
-    try:
+    async with valkey.running():
         yield valkey.url
-    finally:
-        watcher.cancel()
-        await asyncio.wait([watcher])
-        await valkey.close()
 
 
 class EmbeddedValkey:
@@ -68,6 +62,18 @@ class EmbeddedValkey:
     @property
     def url(self) -> str:
         return url_of(self._socket)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Keep it running for as long as the block lasts. Raises ConfigurationError if none can be started."""
+        await self.start()
+        watcher = asyncio.create_task(self.watch(), name="embedded-valkey")
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            await asyncio.wait([watcher])
+            await self.close()
 
     async def start(self) -> None:
         """Start the server, or find the one that another process runs."""

@@ -1,4 +1,4 @@
-"""The worker of `tasks-server dev`: a child process that is started again when it dies."""
+"""The worker of an embedded stack: a child process that is started again when it dies."""
 
 from __future__ import annotations
 
@@ -21,20 +21,42 @@ LIVED_LONG_SECONDS = 30.0
 
 
 class WorkerProcess:
-    """Runs `python -m workers` with this process's environment and terminal."""
+    """Runs `python -m workers` with this process's environment. It loads its tools at once, and works when let."""
 
     def __init__(self, tools: Sequence[str], concurrency: int) -> None:
         named = [word for module in tools for word in ("--tools", module)]
-        self._command = [sys.executable, "-m", "workers", *named, "--concurrency", str(concurrency)]
+        self._command = [sys.executable, "-m", "workers", *named, "--concurrency", str(concurrency), "--held"]
         self._child: Child | None = None
+        self._may_work = False
+        self._running: asyncio.Task[int] | None = None
 
-    async def keep_running(self) -> int:
-        """Run the worker until cancelled; returns its exit code only if its first start was refused."""
+    def start(self) -> asyncio.Task[int]:
+        """Keep a worker running until `stop`; the task ends only if the first one is refused, with its exit code."""
+        self._running = asyncio.create_task(self._keep_running(), name="worker process")
+        return self._running
+
+    def let_work(self) -> None:
+        """Everything that the worker needs is there."""
+        self._may_work = True
+        if self._child is not None:
+            self._child.release()
+
+    async def stop(self) -> None:
+        """Let the worker hand back what it runs, and end."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+        if self._child is not None:
+            await self._child.stop(STOP_GRACE_SECONDS)
+
+    async def _keep_running(self) -> int:
         back_off = FIRST_BACK_OFF_SECONDS
         has_worked = False
         while True:
             started = asyncio.get_running_loop().time()
-            self._child = await Child.spawn(self._command)
+            self._child = await Child.spawn(self._command, held=True)
+            if self._may_work:
+                self._child.release()
             code = await self._child.wait()
             if code == REFUSED and not has_worked:
                 return code
@@ -44,8 +66,3 @@ class WorkerProcess:
             log.warning("The worker ended with %s; starting it again in %s s", code, back_off)
             await asyncio.sleep(back_off)
             back_off = min(2 * back_off, LONGEST_BACK_OFF_SECONDS)
-
-    async def stop(self) -> None:
-        """Let the worker hand back what it runs, and end."""
-        if self._child is not None:
-            await self._child.stop(STOP_GRACE_SECONDS)

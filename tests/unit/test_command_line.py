@@ -36,7 +36,7 @@ def test_help_loads_nothing_heavy():
 
 
 def test_serving_loads_neither_worker_code_nor_migrations():
-    script = "import sys, tasks_server.embedded.dev, tasks_server.serve; print(*sys.modules)"
+    script = "import sys, tasks_server.embedded.dev_server, tasks_server.serve; print(*sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
     )

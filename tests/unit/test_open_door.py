@@ -8,7 +8,8 @@ import pytest
 
 from tasks_server.embedded.dev import DevOptions, dev
 from tasks_server.errors import ConfigurationError
-from tasks_server.serve import open_listener, serve
+from tasks_server.listener import open_listener
+from tasks_server.serve import serve
 from tasks_server.settings import Settings
 
 EVERYWHERE = "0.0.0.0"

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tasks_server.serve import HttpServer, listen
+from tasks_server.listener import listen
+from tasks_server.serve import HttpServer
 from tasks_server.transport import patience
 from tasks_server.transport.guards import BodyTooSlow, read_body
 from tests.support.waiting import wait_until

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks_server.embedded.readiness import NewWorker, banner, until_answering
+from tasks_server.listener import listen
 from tasks_server.manifest import Manifest, ToolOffer
-from tasks_server.serve import listen
 from tasks_server.settings import Settings
 from tasks_server.store.database import Database
 from tasks_server.store.roster import Roster

@@ -17,7 +17,7 @@ from tasks_server.command_line import BUILT_IN
 from tasks_server.embedded.data_directory import DataDirectory, readable_roots
 from tasks_server.embedded.dev import DevOptions, dev
 from tasks_server.errors import ConfigurationError
-from tasks_server.serve import listen, url_of
+from tasks_server.listener import listen, url_of
 from tasks_server.settings import Settings
 from tasks_server.startup import check_database, check_file_roots, migrate_database
 from tasks_server.store.migrate import NEWEST
