@@ -1,4 +1,4 @@
-"""`make conformance`: the official suite against `tasks-server dev` with our fixtures.
+"""`make conformance`: the official suite against our fixtures, on `tasks-server dev` or on several replicas.
 
 Prints a line per scenario, every warning and failure with its reason, and a closing line; exits with 1 if
 anything failed. There is no list of expected failures. Arguments name scenarios to run instead of everything.
@@ -7,8 +7,6 @@ anything failed. There is no list of expected failures. Arguments name scenarios
 from __future__ import annotations
 
 import argparse
-import asyncio
-import re
 import shutil
 import sys
 import tempfile
@@ -19,7 +17,6 @@ from pathlib import Path
 
 from tests.conformance.suite import (
     ALWAYS_SKIPPED,
-    ROOT,
     SCORED,
     TASKS,
     UNSCORED,
@@ -27,7 +24,7 @@ from tests.conformance.suite import (
     missing_parts,
     run_suite,
 )
-from tests.support.processes import ProcessStarter, Started
+from tests.support.serving import logs, serving
 
 FIXTURES = "tests.conformance.fixtures"
 
@@ -55,39 +52,14 @@ def run_named(url: str, revision: str, scenarios: list[str], results: Path) -> I
 
 
 @contextmanager
-def running_server(directory: Path) -> Generator[str]:
-    """`tasks-server dev` with the fixtures on a free port. Yields its URL; ends it and what it started."""
-    starter = ProcessStarter(directory)
+def served(replicas: int, directory: str) -> Generator[str]:
+    """The URL by the name `localhost`: the suite's DNS rebinding probes insist on it."""
     try:
-        server = starter.tasks_server(
-            "dev", "--port", "0", "--tools", FIXTURES, "--data-dir", str(directory / "data"), cwd=ROOT
-        )
-        yield asyncio.run(_ready_url(server))
-        _end(server)
+        with serving(FIXTURES, Path(directory), replicas=replicas) as url:
+            yield url.replace("127.0.0.1", "localhost")
     except BaseException:
-        print_log(directory)
+        print(logs(Path(directory)))
         raise
-    finally:
-        starter.destroy()
-
-
-async def _ready_url(server: Started) -> str:
-    """The URL it prints, by the name `localhost`: the suite's DNS rebinding probes insist on it."""
-    found = await server.line(r"http://[^\s/]+:(\d+)(/mcp)\b")
-    return f"http://localhost:{found[1]}{found[2]}"
-
-
-def _end(server: Started) -> None:
-    code = asyncio.run(server.stop())
-    outlived = server.destroy()
-    if code != 0 or outlived:
-        raise RuntimeError(f"The server ended with exit code {code} and left behind: {outlived}")
-
-
-def print_log(directory: Path) -> None:
-    """The end of what the server has said, which tells why a scenario got an error."""
-    for log in sorted(directory.glob("output-*.log")):
-        print(f"--- the server's log ---\n{log.read_text(errors='replace')[-4000:]}")
 
 
 def print_report(report: Report) -> None:
@@ -117,15 +89,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenarios", nargs="*", help="scenarios to run instead of all of them")
     parser.add_argument("--revision", choices=sorted(SCORED), default="2026-07-28")
+    parser.add_argument(
+        "--replicas", type=int, default=1, help="so many servers behind a load balancer that never sticks"
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="copy the suite's output here")
     options = parser.parse_args()
     if missing := missing_parts():
         parser.error(missing)
     started = time.monotonic()
     reports: list[Report] = []
-    with tempfile.TemporaryDirectory(prefix="conformance-") as name, running_server(Path(name)) as url:
+    with tempfile.TemporaryDirectory(prefix="conformance-") as name, served(options.replicas, name) as url:
         results = Path(name) / "results"
-        print(f"MCP conformance, revision {options.revision}, against {re.sub(r':[0-9]+', '', url)}\n")
+        behind = f", {options.replicas} replicas in turn" if options.replicas > 1 else ""
+        print(f"MCP conformance, revision {options.revision}{behind}\n")
         runs = (
             run_named(url, options.revision, options.scenarios, results)
             if options.scenarios
@@ -135,7 +111,7 @@ def main() -> int:
             print_report(report)
             reports.append(report)
         if not all(report.passed for report in reports):
-            print_log(Path(name))
+            print(logs(Path(name)))
         if options.keep:
             shutil.copytree(results, options.keep, dirs_exist_ok=True)
     closing = summary(reports, time.monotonic() - started)
