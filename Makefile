@@ -21,7 +21,7 @@ help:
 	@echo "make crashes       break a deployment in every way we know, also in those that take long"
 	@echo "make takeover      kill workers during long jobs, and measure until the jobs run elsewhere"
 	@echo "make conformance   run the official MCP conformance suite"
-	@echo "make clients       let other clients use a running server, each in its own environment"
+	@echo "make clients       let other people's clients use a running server (ARGS='--replicas 2': two, in turn)"
 	@echo "make lint          ruff, pyright, import-linter, and a look at what is committed"
 	@echo "make format        let ruff rewrite the sources"
 	@echo "make lock          renew the lock files (ARGS=--upgrade takes new versions)"
@@ -49,7 +49,7 @@ conformance: $(SUITE_INSTALLED)
 	$(BIN)/python -m tests.conformance.run $(ARGS)
 
 clients: $(INSTALLED)
-	$(BIN)/python -m tests.clients.run
+	$(BIN)/python -m tests.clients.run $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -63,7 +63,6 @@ format: $(INSTALLED)
 	$(BIN)/ruff format
 
 lock: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
 		--generate-hashes --custom-compile-command "make lock" $(ARGS) \
 		--output-file requirements.lock pyproject.toml
@@ -71,7 +70,7 @@ lock: $(INSTALLED)
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--custom-compile-command "make lock" $(ARGS) \
 			--output-file $${client}requirements.lock $${client}requirements.in; done
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/conformance/lock.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.support.package_locks
 
 clean:
 	rm -rf $(VENV) $(SUITE) .clients demo-results

@@ -1,79 +1,65 @@
-"""Clients whose dependencies exclude ours, each in an environment of its own, against `tasks-server dev`.
+"""`make clients`: other people's clients, each in an environment of its own, against one running server.
 
-A client is a folder here: `requirements.lock` is installed into `.clients/NAME`, then `drive.py` is run with
-the URL of a server that offers the conformance fixtures. Ends with 1 if any of them fails.
+A client is a folder here. `requirements.lock` or `package-lock.json` is installed into `.clients/NAME` (a folder
+with neither uses our own environment); then `drive.py` or `drive.mjs` is run with the URL of a server that offers
+the tools of `tests.clients.tools`. All of them run at the same time. Ends with 1 if any of them fails.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import subprocess
+import argparse
 import sys
 import tempfile
-import venv
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.support.processes import ProcessStarter
+from tests.clients.environments import Drive, prepare
+from tests.support.serving import logs, serving
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-ENVIRONMENTS = ROOT / ".clients"
-DRIVE_TIMEOUT_SECONDS = 120
+TOOLS = "tests.clients.tools"
 
 
-def environment(client: Path) -> Path:
-    """The Python of the client's environment, installed anew when its lock has changed."""
-    lock = client / "requirements.lock"
-    directory = ENVIRONMENTS / client.name
-    stamp = directory / ".installed"
-    python = directory / "bin" / "python"
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != digest:
-        print(f"Installing {client.name} into {directory.relative_to(ROOT)} …", flush=True)
-        venv.create(directory, clear=True, with_pip=True)
-        install = [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--quiet",
-            "--no-deps",
-            "--require-hashes",
-            "-r",
-            lock,
-        ]
-        subprocess.run(install, check=True)
-        stamp.write_text(digest)
-    return python
-
-
-async def main() -> int:
-    clients = sorted(path.parent for path in HERE.glob("*/drive.py"))
-    failed: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="clients-", dir="/tmp") as directory:
-        starter = ProcessStarter(Path(directory))
-        try:
-            options = (
-                "--port",
-                "0",
-                "--data-dir",
-                f"{directory}/data",
-                "--tools",
-                "tests.conformance.fixtures",
-            )
-            server = starter.tasks_server("dev", *options, cwd=ROOT)
-            url = (await server.line(r"http://\S+/mcp\b"))[0]
-            for client in clients:
-                drive = [environment(client), client / "drive.py", url]
-                if subprocess.run(drive, timeout=DRIVE_TIMEOUT_SECONDS, check=False).returncode != 0:
-                    failed.append(client.name)
-        finally:
-            starter.destroy()
-    print(f"{len(clients) - len(failed)} clients passed, {len(failed)} failed")
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clients", nargs="*", help="clients to run instead of all of them")
+    parser.add_argument(
+        "--replicas", type=int, default=1, help="so many servers behind a load balancer that never sticks"
+    )
+    options = parser.parse_args()
+    started = time.monotonic()
+    found = sorted({path.parent.name for path in HERE.glob("*/drive.*")})
+    names: list[str] = options.clients or found
+    if unknown := set(names) - set(found):
+        parser.error(f"no such client: {', '.join(sorted(unknown))}")
+    with ThreadPoolExecutor() as threads:
+        drives = list(threads.map(prepare, (HERE / name for name in names)))
+    print(f"{len(drives)} environments are ready after {time.monotonic() - started:.0f} s", flush=True)
+    failed = drive_all(drives, options.replicas)
+    print(f"\nin {time.monotonic() - started:.0f} s")
+    print(f"{len(drives) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
 
 
+def drive_all(drives: list[Drive], replicas: int) -> list[str]:
+    """Run them all against one deployment, print what each has said; the names of those that failed."""
+    failed: list[str] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="clients-", dir="/tmp") as directory,
+        serving(TOOLS, Path(directory), replicas=replicas) as url,
+        ThreadPoolExecutor(len(drives)) as threads,
+    ):
+        running = [(drive.name, threads.submit(drive.run, url)) for drive in drives]
+        for name, run in running:
+            passed, output = run.result()
+            print(f"\n{name}\n{output.rstrip()}", flush=True)
+            if not passed:
+                failed.append(name)
+        if failed:
+            print(logs(Path(directory)))
+    return failed
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Renews the suite's package-lock.json: versions and hashes, and no URL.
+"""Renews every package-lock.json below `tests`: versions and hashes, and no URL.
 
 npm would also write where each package was found, and where its authors take donations.
 """
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).resolve().parents[1]
 OPTIONS = (
     "--package-lock-only",
     "--ignore-scripts",
@@ -27,12 +27,13 @@ def without_funding(lock: dict[str, Any]) -> dict[str, Any]:
     return lock
 
 
-def main() -> None:
-    subprocess.run([Path(sys.executable).parent / "npm", "install", *OPTIONS], cwd=HERE, check=True)
-    path = HERE / "package-lock.json"
+def renew(directory: Path) -> None:
+    subprocess.run([Path(sys.executable).parent / "npm", "install", *OPTIONS], cwd=directory, check=True)
+    path = directory / "package-lock.json"
     lock = without_funding(json.loads(path.read_text()))
     path.write_text(json.dumps(lock, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    for package in sorted(TESTS.glob("**/package.json")):
+        renew(package.parent)
