@@ -17,12 +17,12 @@ class Listener:
         self._prepared: dict[bytes, bytes] = {}
         self._transaction: list[bytes] | None = None
 
-    def commits(self, data: bytes) -> list[list[bytes]]:
-        """For each commit that this asks for, its statements, each followed by its parameters.
+    def committed(self, data: bytes) -> list[bytes]:
+        """The statements that this asks to commit, each followed by its parameters.
 
-        A statement outside a transaction is one of its own; preparing it commits nothing.
+        One outside a transaction commits when it is run; preparing it commits nothing.
         """
-        found: list[list[bytes]] = []
+        found: list[bytes] = []
         for kind, body in self._messages(data):
             match kind:
                 case b"P":
@@ -37,14 +37,14 @@ class Listener:
                     pass
         return found
 
-    def _run(self, statement: bytes) -> list[list[bytes]]:
+    def _run(self, statement: bytes) -> list[bytes]:
         if statement.startswith(b"BEGIN"):
             self._transaction = []
         elif self._transaction is None:
-            return [[statement]]
+            return [statement]
         elif statement.startswith((b"COMMIT", b"ROLLBACK")):
             ended, self._transaction = self._transaction, None
-            return [ended] if statement.startswith(b"COMMIT") else []
+            return ended if statement.startswith(b"COMMIT") else []
         else:
             self._transaction.append(statement)
         return []
