@@ -14,7 +14,7 @@ from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
 from tasks_server.store.statements import claims as claims_sql
 from tasks_server.store.statements import terms as terms_sql
-from tasks_server.task import OutcomeKind, Progress, Task, TaskStatus
+from tasks_server.task import Method, OutcomeKind, Progress, Task, TaskStatus
 
 
 class Ends(Fenced):
@@ -68,7 +68,7 @@ class Ends(Fenced):
             row = await self._guarded(connection, held, change, kind)
         self.note_end(row.owner)
         await self._announcer.changed(held.task_id)
-        if kind is OutcomeKind.RESULT:
+        if kind is OutcomeKind.RESULT and row.method == Method.CALL_TOOL:
             await self._breakers.succeeded(row.name, row.id)
         return task_from_row(row)
 

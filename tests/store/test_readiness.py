@@ -52,7 +52,7 @@ async def test_all_is_well(record: Record, catalog: Catalog):
         "database": True,
         "redis": True,
         "workers": True,
-        "states": {"database": "ok", "redis": "ok", "workers": "ok", "maintenance": "ok"},
+        "states": {"database": "ok", "redis": "ok", "workers": "ok", "maintenance": "ok", "breakers": "ok"},
         "problems": [],
     }
 
@@ -102,6 +102,23 @@ async def test_defects_of_this_server_and_of_workers_show(record: Record, catalo
     ]
     await record.roster.renew("w", picked_ago_ms=0)
     assert (await look(record, catalog)).problems == []
+
+
+async def test_an_open_breaker_shows_and_the_server_stays_ready(record: Record, catalog: Catalog):
+    await enter(record)
+    worker = record.worker()
+    for failures in range(1, 6):
+        task = await claim(worker, await record.create())
+        assert (await look(record, catalog)).states["breakers"] == "ok", f"{failures} failures are too few"
+        await record.failures(worker).retry(task, "The archive is busy.", 3_600_000)
+    found = await look(record, catalog)
+    assert (found.is_ready, found.states["breakers"], len(found.problems)) == (True, "open", 1)
+    said = "convert has failed 5 times in a row (last: The archive is busy); its tasks wait until 2"
+    assert found.problems[0].startswith(said)
+    await record.sql("UPDATE breaker SET open_until = open_until - 100000000")
+    assert (await look(record, catalog)).problems == [
+        "convert has failed 5 times in a row (last: The archive is busy); the next of its tasks tries it again."
+    ]
 
 
 async def test_a_redis_that_is_gone_is_said_to_whoever_waits(

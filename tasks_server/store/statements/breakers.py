@@ -180,7 +180,7 @@ def delete_if_idle(tool: str) -> Delete:
 
 def breakers() -> Selection:
     """All of them; is_over: the pause is, and a probe may be made."""
-    return select(*BREAKER.c, (b.open_until <= now_ms()).label("is_over"))
+    return select(*BREAKER.c, (b.open_until <= now_ms()).label("is_over")).order_by(b.tool)
 
 
 def probe_that_runs(task_id: str) -> Selection:
