@@ -22,20 +22,24 @@ READY = b"Z\0\0\0\5I"
 FIELDS = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
 FAREWELL = b"E" + (4 + len(FIELDS)).to_bytes(4, "big") + FIELDS
 
-END_EVERYBODY_ELSE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+END_EVERYBODY_ELSE = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 class Road:
-    """Cuts the next connection that sends `cut_at`. With `keeps_open`, a connection that the server ends stays open.
+    """Cuts the next connection that sends `cut_at`. With `keeps_open`, one that the server ends stays open.
 
-    welcomes: False, and the next connection is ended by the server as soon as it is ready. farewells: how often the server has said that it ends a connection.
+    welcomes: False, and the next connection is ended by the server as soon as it is ready. farewell: the server has
+    said that it ends a connection.
     """
 
     def __init__(self) -> None:
         self.cut_at: bytes | None = None
         self.keeps_open = False
         self.welcomes = True
-        self.farewells = 0
+        self.farewell = asyncio.Event()
 
     async def forth(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:
@@ -51,7 +55,8 @@ class Road:
                 yield chunk + FAREWELL
                 continue
             yield chunk
-            self.farewells += b"FATAL" in chunk
+            if b"FATAL" in chunk:
+                self.farewell.set()
         if self.keeps_open:
             await asyncio.Event().wait()
 
@@ -118,11 +123,9 @@ async def test_a_connection_that_has_been_told_its_end_is_an_outage(
     async with another.reading() as connection:
         await connection.execute(text(END_EVERYBODY_ELSE))
     await another.close()
-    while not ending.farewells:
-        await asyncio.sleep(0)
-    for _ in range(
-        20
-    ):  # as many rounds of the event loop as the message may need from the socket to the driver
+    await ending.farewell.wait()
+    # As many rounds of the event loop as the message may need from the socket to the driver.
+    for _ in range(20):
         await asyncio.sleep(0)
     with pytest.raises(DATABASE_UNAVAILABLE) as raised:
         await look(database)
