@@ -44,16 +44,11 @@ def build_app(settings: Settings) -> Starlette:
     redis = connect(settings.redis_url)
     bus = Bus(redis, connect_blocking(settings.redis_url))
     defects = Defects()
-    roster = Roster(database)
-    catalog = Catalog(
-        roster,
-        bus,
-        live_within_ms=int(settings.lease_seconds * 1000),
-        absence_ms=int(settings.tool_absence_seconds * 1000),
-    )
+    catalog = _catalog(settings, database, bus)
     reader = TaskReader(database)
     watchers = Watchers(bus, reader)
     requests = ClientRequests(database, Announcer(TaskQueue(redis), bus), Quotas.of(settings))
+    longest = settings.max_retention_seconds
     parts = Parts(
         service=TaskService(reader, requests, watchers),
         catalog=catalog,
@@ -61,9 +56,7 @@ def build_app(settings: Settings) -> Starlette:
         bus=bus,
         seal=seal,
         artifacts=ArtifactStore(database, file_store(settings)),
-        max_retention_ms=(
-            None if settings.max_retention_seconds is None else int(settings.max_retention_seconds * 1000)
-        ),
+        max_retention_ms=None if longest is None else int(longest * 1000),
     )
 
     @asynccontextmanager
@@ -71,15 +64,8 @@ def build_app(settings: Settings) -> Starlette:
         try:
             await check_migrated(database)
             await catalog.load()
-            async with anyio.create_task_group() as background:
-                for where, part in (
-                    ("listening for changes", bus),
-                    ("the catalog", catalog),
-                    ("following tasks", watchers),
-                ):
-                    background.start_soon(keep_running, part.run, where, defects)
+            async with _kept_running(defects, bus, catalog, watchers):
                 yield
-                background.cancel_scope.cancel()
         finally:
             await bus.close()
             with suppress(*UNAVAILABLE):
@@ -88,3 +74,21 @@ def build_app(settings: Settings) -> Starlette:
 
     look = partial(readiness, database, bus, catalog, defects)
     return create_http_app(parts, settings, look, lifespan)
+
+
+def _catalog(settings: Settings, database: Database, bus: Bus) -> Catalog:
+    return Catalog(
+        Roster(database),
+        bus,
+        live_within_ms=int(settings.lease_seconds * 1000),
+        absence_ms=int(settings.tool_absence_seconds * 1000),
+    )
+
+
+@asynccontextmanager
+async def _kept_running(defects: Defects, *parts: Bus | Catalog | Watchers) -> AsyncGenerator[None]:
+    async with anyio.create_task_group() as background:
+        for part in parts:
+            background.start_soon(keep_running, part.run, f"the {type(part).__name__.lower()}", defects)
+        yield
+        background.cancel_scope.cancel()
