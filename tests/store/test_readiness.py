@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -200,14 +202,29 @@ async def test_a_database_that_does_not_answer(tmp_path: Path):
     assert problem.startswith("The database is not reachable: ")
 
 
-async def test_a_sqlite_file_that_cannot_be_written(sqlite_url: str, monkeypatch: pytest.MonkeyPatch):
-    """Whoever runs the tests may write everywhere, so the system's answer is replaced."""
+# In a process of its own, because root may write whatever the mode of a file says, and cannot be root again.
+LOOK_WITHOUT_LEAVE_TO_WRITE = """
+import asyncio, os, sys
+from tasks_server.store.condition import condition_of
+from tasks_server.store.database import Database
 
-    def denied(path: Path, mode: int) -> bool:
-        return False
+async def main(url, path):
+    database = Database(url)
+    before = await condition_of(database)
+    os.chmod(path, 0o444)
+    if os.getuid() == 0:
+        os.setuid(65534)
+    after = await condition_of(database)
+    print(before[0].name, after[0].name, flush=True)
+    os._exit(0)  # there may be no leave to import what an orderly end needs
 
-    monkeypatch.setattr("os.access", denied)
-    database = Database(sqlite_url)
-    found, _ = await condition_of(database)
-    await database.close()
-    assert found is Condition.READ_ONLY
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_a_sqlite_file_that_cannot_be_written(sqlite_url: str):
+    path = sqlite_url.partition(":///")[2]
+    command = [sys.executable, "-c", LOOK_WITHOUT_LEAVE_TO_WRITE, sqlite_url, path]
+    looked = subprocess.run(command, capture_output=True, text=True)
+    assert looked.returncode == 0, looked.stderr
+    assert looked.stdout.split() == [Condition.OK.name, Condition.READ_ONLY.name]
