@@ -86,13 +86,21 @@ def _add_operators_commands(commands: Any) -> None:
     letters.add_argument(
         "--limit", type=positive, default=100, metavar="N", help="at most so many (%(default)s)"
     )
+    breakers = commands.add_parser(
+        "breakers", help="list the tools that fail, and which are left alone for that"
+    )
     show = commands.add_parser("show", help="everything that happened to a task")
     replay = commands.add_parser("replay", help="start what failed or was cancelled again, as a new task")
-    for command in (letters, show):
+    for command in (letters, breakers, show):
         command.add_argument("--json", action="store_true", help="for programs")
     for command in (show, replay):
         command.add_argument("task_id", metavar="TASK_ID")
-    for command, run in ((letters, _dead_letters), (show, _show), (replay, _replay)):
+    for command, run in (
+        (letters, _dead_letters),
+        (breakers, _breakers),
+        (show, _show),
+        (replay, _replay),
+    ):
         command.add_argument(
             "--data-dir",
             type=Path,
@@ -203,6 +211,15 @@ def _dead_letters(arguments: argparse.Namespace) -> int:
 
     with _record(arguments) as settings:
         run_event_loop(list_dead_letters(settings, limit=arguments.limit, as_json=arguments.json))
+    return 0
+
+
+def _breakers(arguments: argparse.Namespace) -> int:
+    from tasks_server.event_loop import run_event_loop
+    from tasks_server.operators.commands import list_breakers
+
+    with _record(arguments) as settings:
+        run_event_loop(list_breakers(settings, as_json=arguments.json))
     return 0
 
 

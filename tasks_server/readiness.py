@@ -10,8 +10,9 @@ import anyio
 from tasks_server.bus import Bus
 from tasks_server.catalog import Catalog
 from tasks_server.defects import Defects
+from tasks_server.lifecycle.breakers import open_breakers
 from tasks_server.store.condition import Condition, condition_of
-from tasks_server.store.database import Database
+from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
 from tasks_server.workforce import Workforce
 
 LOOK_SECONDS = 2.0
@@ -40,8 +41,11 @@ class Readiness:
 async def readiness(database: Database, bus: Bus, catalog: Catalog, defects: Defects) -> Readiness:
     """Asks the database; what is known of Redis and the workers is at most some seconds old."""
     condition, problem = Condition.UNREACHABLE, "The database does not answer."
+    left_alone: list[str] = []
     with anyio.move_on_after(LOOK_SECONDS):
         condition, problem = await condition_of(database)
+        if condition.can_serve:
+            left_alone = await _left_alone(database)
     workforce = catalog.workforce()
     redis, workers = _redis(bus), _workers(workforce)
     failing = [*defects.current(), *workforce.troubles]
@@ -50,9 +54,17 @@ async def readiness(database: Database, bus: Bus, catalog: Catalog, defects: Def
         "redis": redis[0],
         "workers": workers[0],
         "maintenance": "failing" if failing else "ok",
+        "breakers": "open" if left_alone else "ok",
     }
-    problems = [text for text in (problem, redis[1], workers[1], *failing) if text]
+    problems = [text for text in (problem, redis[1], workers[1], *failing, *left_alone) if text]
     return Readiness(condition.can_serve, states, problems)
+
+
+async def _left_alone(database: Database) -> list[str]:
+    try:
+        return await open_breakers(database)
+    except DATABASE_UNAVAILABLE:  # the next look says what it is
+        return []
 
 
 def _redis(bus: Bus) -> tuple[str, str]:

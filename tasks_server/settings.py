@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     breaker_failures: int = Field(
         default=5,
         ge=0,
-        description="Transient failures of a tool in a row, of different tasks, that open its breaker; 0 for none.",
+        description="Transient failures of a tool, with no result in between, that open its breaker; 0 for none.",
     )
     breaker_cooldown_seconds: float = Field(
         default=30.0,

@@ -87,7 +87,8 @@ async def _abridged(result: Wire, size: int, limits: ResultLimits, keep: Keep) -
         blocks[index] = await _moved(content[index], f"{OWN_NAMES}{index + 1}", keep)
         shrunk += len(encode_json(blocks[index])) - sizes[index]
     if shrunk > limits.most:
-        return await _only_linked(result, size, limits.most, keep)
+        rest = least if least > limits.most else shrunk
+        return await _only_linked(result, _too_large(size, rest, limits.most), keep)
     moved = [block for index, old in enumerate(content) for block in blocks.get(index, [old])]
     return {**result, "content": moved}
 
@@ -98,7 +99,7 @@ def refuse_above(most: int, result: Wire, what: str) -> Wire:
     if size is not None and size > most:
         raise RpcError(
             INTERNAL_ERROR,
-            f"{what} gave {size_in_words(size)}; a result may have {size_in_words(most)}. "
+            f"{what} gave {size_in_words(size)} as JSON; a result may have {size_in_words(most)}. "
             "A tool can return this much, as an artifact.",
         )
     return result
@@ -128,17 +129,23 @@ async def _moved(block: Wire, name: str, keep: Keep) -> list[Wire]:
     return [preview, link]
 
 
-async def _only_linked(result: Wire, total: int, most: int, keep: Keep) -> Wire:
+async def _only_linked(result: Wire, reason: str, keep: Keep) -> Wire:
     """A result of which even the rest would be too large. Without its structured part it is no success."""
     link = await _kept(f"{OWN_NAMES}whole", _Part(encode_json(result), "application/json"), keep)
-    note = (
-        f"The result has {size_in_words(total)}; {size_in_words(most)} is the most that a result may have. "
-        f"All of it is in the artifact {link['uri']}."
-    )
+    note = f"{reason} All of it is in the artifact {link['uri']}."
     texts = [block["text"] for block in result["content"] if block.get("type") == "text"]
     previews = [text_block(_preview(texts[0], link["uri"]))] if texts else []
     is_error = bool(result.get("isError")) or "structuredContent" in result
     return {"content": [text_block(note), *previews, link], "isError": is_error}
+
+
+def _too_large(size: int, rest: int, most: int) -> str:
+    """size: of everything, so of structured content and its copy as text. rest: of what cannot be moved."""
+    without = f", and {size_in_words(rest)} without the contents that can be kept elsewhere"
+    return (
+        f"The result has {size_in_words(size)} as JSON{without if rest < size else ''}; "
+        f"{size_in_words(most)} is the most that a result may have."
+    )
 
 
 async def _kept(name: str, part: _Part, keep: Keep) -> Wire:

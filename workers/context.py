@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from functools import partial
 from inspect import isawaitable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic_core import to_jsonable_python
 
 from tasks_server.log_level import LogLevel
 from workers.artifact import Artifact, as_file, guess_mime_type
-from workers.cancellation import Cancellation
+from workers.current_run import CurrentRun, Run
 from workers.daemon_thread import in_thread
 from workers.names import check_file_name, check_media_type, check_name
 from workers.port import TaskPort
@@ -29,56 +29,16 @@ Answer = TypeVar("Answer")
 T = TypeVar("T")
 
 
-class LiveCatalog(Protocol):
-    """What the worker offers right now."""
-
-    def add(self, function: Callable[..., Any]) -> None: ...
-
-    def remove(self, function: Callable[..., Any]) -> None: ...
-
-
-class TaskContext:
+class TaskContext(CurrentRun):
     """Handed to a tool, prompt or resource function as its first parameter.
 
     Every awaited call is also a point where a cancelled task stops.
     """
 
-    def __init__(
-        self,
-        port: TaskPort,
-        task_id: str,
-        attempt: int,
-        cancellation: Cancellation | None = None,
-        catalog: LiveCatalog | None = None,
-    ) -> None:
+    def __init__(self, port: TaskPort, run: Run) -> None:
+        super().__init__(run)
         self._port = port
-        self._task_id = task_id
-        self._attempt = attempt
-        self._cancellation = cancellation or Cancellation()
-        self._catalog = catalog
         self._steps = Steps(port)
-
-    @property
-    def task_id(self) -> str:
-        """The same in every attempt: use it as the idempotency key for effects outside."""
-        return self._task_id
-
-    @property
-    def attempt(self) -> int:
-        """Which run of this task this is: 0 for the first. One that resumes after a question counts too.
-
-        Messages and logs, which people read, call that one attempt 1.
-        """
-        return self._attempt
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether this run is being stopped."""
-        return self._cancellation.requested
-
-    def on_cancel(self, callback: Callable[[], object]) -> None:
-        """Call `callback` (quick, from the event loop's thread) when this run is being stopped."""
-        self._cancellation.on_request(callback)
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """How far the work is, in any unit; it must not go back."""
@@ -222,22 +182,9 @@ class TaskContext:
         """Tell subscribers that the resource under `uri` has changed."""
         await self._port.announce_resource(uri)
 
-    def offer(self, function: Callable[..., Any]) -> None:
-        """Add a decorated function to what this worker offers; `publish_catalog` tells the clients."""
-        self._live_catalog().add(function)
-
-    def withdraw(self, function: Callable[..., Any]) -> None:
-        """Take a decorated function out of what this worker offers; `publish_catalog` tells the clients."""
-        self._live_catalog().remove(function)
-
     async def publish_catalog(self) -> None:
         """Publish what this worker offers now."""
         await self._port.publish_catalog()
-
-    def _live_catalog(self) -> LiveCatalog:
-        if self._catalog is None:
-            raise RuntimeError('a tool with runs_in="process" cannot change what its worker offers')
-        return self._catalog
 
 
 def _checked(key: str | None) -> str | None:

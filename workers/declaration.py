@@ -24,6 +24,7 @@ from workers.units import Duration, Size, milliseconds, size_in_bytes
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+USUAL_TIMEOUT = "30m"
 SMALLEST_MEMORY = 64 * 2**20
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -158,6 +159,23 @@ def checked_retry_on(retry_on: Sequence[type[Exception]]) -> tuple[type[Exceptio
             f"retry_on holds {answers[0]}, which is an answer to the caller; raise Transient instead"
         )
     return kinds
+
+
+def check_limits(timeout: Duration, start_within: Duration, deadline: Duration) -> None:
+    """A limit that a nearer one makes meaningless is a mistake; the usual timeout is nobody's choice."""
+    most = milliseconds(deadline)
+    chosen = None if timeout == USUAL_TIMEOUT else timeout
+    for name, limit in (("timeout", chosen), ("start_within", start_within)):
+        length = milliseconds(limit)
+        if most is not None and length is not None and length > most:
+            raise ValueError(
+                f"{name}={_written(limit)} is more than deadline={_written(deadline)}, which ends the whole task, "
+                f"so it can never be reached; make it less, or the deadline more"
+            )
+
+
+def _written(duration: Duration) -> str:
+    return repr(duration) if isinstance(duration, str) else f"'{duration}'"
 
 
 def checked_max_crashes(crashes: int) -> int:

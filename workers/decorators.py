@@ -9,10 +9,12 @@ from pydantic import BaseModel
 
 from tasks_server.manifest import TaskSupport
 from workers.declaration import (
+    USUAL_TIMEOUT,
     Declaring,
     Function,
     as_annotations,
     check_input_schema,
+    check_limits,
     check_publishable,
     checked_location,
     checked_max_crashes,
@@ -44,7 +46,7 @@ def tool(
     *,
     title: str | None = None,
     description: str | None = None,
-    timeout: Duration = "30m",
+    timeout: Duration = USUAL_TIMEOUT,
     start_within: Duration = None,
     deadline: Duration = None,
     retries: int = 4,
@@ -92,6 +94,7 @@ def tool(
         with Declaring(where):
             schema = input_schema if input_schema is not None else made_input_schema(signature)
             check_input_schema(schema)
+            check_limits(timeout, start_within, deadline)
             chosen = chosen_runs_in(runs_in, signature)
             returned = output_schema or (result_schema(adapter) if adapter else None)
             if output_schema is not None:

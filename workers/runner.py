@@ -6,14 +6,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-import anyio
-
 from tasks_server.artifacts import ArtifactStore
-from tasks_server.encoding import decode_json, encode_text
-from tasks_server.errors import INTERNAL_ERROR, RpcError, StaleTransition
+from tasks_server.encoding import decode_json
+from tasks_server.errors import StaleTransition
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims
 from tasks_server.lifecycle.fence import Held
@@ -21,28 +18,18 @@ from tasks_server.lifecycle.limits import limit_of_run
 from tasks_server.queue import Dispatch, TaskQueue
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage, through_outages
-from tasks_server.task import Method, OutcomeKind, Task
+from tasks_server.task import Method, Task
 from workers.abridging import ResultLimits, abridged, refuse_above
-from workers.errors import NotOffered, Transient
+from workers.endings import Endings
+from workers.errors import NotOffered
 from workers.execution.perform import perform
 from workers.execution.work import Work
+from workers.outcome import Outcome, outcome_of
 from workers.registry import Registry
-from workers.reports import recordable
 from workers.session import Session, Stop
 from workers.setbacks import Setback, Setbacks
 
 log = logging.getLogger(__name__)
-
-FINISH_PAUSE_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended: what is written into the record."""
-
-    kind: OutcomeKind
-    value: str | None
-    message: str | None = None
 
 
 class Runner:
@@ -70,7 +57,7 @@ class Runner:
         self._claims = claims
         self._announcer = announcer
         self._artifacts = artifacts
-        self._setbacks = setbacks
+        self._endings = Endings(claims, setbacks)
         self._limits = limits
         self._park_after_seconds = park_after_seconds
         self._max_run_ms = max_run_ms
@@ -94,7 +81,7 @@ class Runner:
                 with suppress(*DATABASE_UNAVAILABLE):  # then the next renewal notices
                     await self.look_at(task_id)
             outcome = await self._perform(session)
-            await self._finish(session, outcome)
+            await self._endings.record(session, outcome)
         finally:
             if self.sessions.get(task_id) is session:
                 del self.sessions[task_id]
@@ -212,7 +199,7 @@ class Runner:
             if session.stopped is not Stop.LOST:
                 await session.settled()
         exceeded = "" if limit is None else limit.exceeded(session.reports.progress, session.reports.message)
-        return _outcome(work, session.stopped, task, exceeded)
+        return outcome_of(work, session.stopped, task, exceeded)
 
     async def _work(self, session: Session) -> dict[str, Any]:
         task = session.task
@@ -231,105 +218,3 @@ class Runner:
         if task.method is Method.CALL_TOOL:
             return await abridged(result, self._limits, session.keep)
         return refuse_above(self._limits.most, result, f"{task.method} {task.name}".strip())
-
-    async def _finish(self, session: Session, outcome: Outcome | Setback | None) -> None:
-        """Write how it ended, as long as the fence holds; a database outage is waited out."""
-        unrecordable = _failure("The task has ended, but the database refuses to record how.")
-        answer_lost = False
-        while True:
-            try:
-                await self._write_end(session, outcome, answer_lost=answer_lost)
-            except StaleTransition:
-                log.warning("task %s: attempt %d was overtaken, its end is void", *_named(session))
-            except DATABASE_UNAVAILABLE as error:
-                if not is_outage(error) and outcome is not unrecordable:
-                    log.exception("task %s: its end cannot be recorded", session.task.id)
-                    outcome = unrecordable
-                    continue
-                log.warning("task %s: its end cannot be written yet: %s", session.task.id, error)
-                answer_lost = True
-                # Nobody takes a task over while the database is away; later, the fence decides.
-                await anyio.sleep(FINISH_PAUSE_SECONDS)
-                continue
-            return
-
-    async def _write_end(
-        self, session: Session, outcome: Outcome | Setback | None, *, answer_lost: bool
-    ) -> None:
-        """answer_lost: it has been tried before, and the commit may have succeeded."""
-        if outcome is None and session.stopped is not Stop.SHUTDOWN:
-            return
-        if not isinstance(outcome, Outcome):
-            if answer_lost and await self._claims.has_let_go(session.held):
-                return
-            await session.reports.write_lines()
-            if outcome is None:
-                await self._claims.release(session.held)
-            else:
-                await self._setbacks.record(session, outcome)
-            return
-        if answer_lost and await self._claims.has_finished(session.held, outcome.kind, outcome.value):
-            return
-        reports = session.reports
-        await reports.write_lines()
-        message = outcome.message or reports.message
-        await self._claims.finish(session.held, outcome.kind, outcome.value, reports.progress, message)
-
-
-def _named(session: Session) -> tuple[str, int]:
-    """Task and attempt as the log names them, which counts from 1 like everything that people read."""
-    return session.held.task_id, session.held.attempt + 1
-
-
-def _outcome(
-    work: asyncio.Task[dict[str, Any]], stopped: Stop | None, task: Task, exceeded: str
-) -> Outcome | Setback | None:
-    """A tool that was stopped may end in any way; only what it achieved nevertheless counts as its result.
-
-    That holds also for a task that may have been lost: whether it has been, the fence knows.
-    """
-    if work.cancelled() or stopped is Stop.PARKED:
-        return _outcome_of_stop(stopped, task, exceeded)
-    error = work.exception()
-    if stopped is not None and (error is not None or work.result().get("isError")):
-        return _outcome_of_stop(stopped, task, exceeded)
-    if error is None:
-        return _result(work.result(), task)
-    if isinstance(error, Transient):
-        log.warning("task %s: attempt %d of %s failed: %s", task.id, task.attempt + 1, task.name, error)
-        return Setback.of(error)
-    if isinstance(error, RpcError):
-        return _failure(error.message, error)
-    log.error("task %s: %s %s failed", task.id, task.method, task.name, exc_info=error)
-    return _failure(f"The worker failed while running {task.name}: {type(error).__name__}: {error}")
-
-
-def _result(value: dict[str, Any], task: Task) -> Outcome:
-    try:
-        return Outcome(OutcomeKind.RESULT, encode_text(value))
-    except (TypeError, ValueError) as error:
-        log.exception("task %s: the result of %s is not JSON", task.id, task.name)
-        return _failure(f"The result of {task.name} cannot be written as JSON: {error}")
-
-
-def _outcome_of_stop(stopped: Stop | None, task: Task, exceeded: str) -> Outcome | None:
-    match stopped:
-        case Stop.CANCELLED:
-            return Outcome(OutcomeKind.CANCELLED, None, "Cancelled")
-        case Stop.TIMED_OUT:
-            return _failure(exceeded)
-        case Stop.PARKED | Stop.LOST | Stop.SHUTDOWN:
-            return None
-        case None:
-            return _failure(f"{task.name} cancelled itself")
-
-
-def _failure(message: str, error: RpcError | None = None) -> Outcome:
-    """An error that is always recordable: what the tool made of it may not be."""
-    message = recordable(message)
-    described = RpcError(INTERNAL_ERROR, message) if error is None else error
-    try:
-        encoded = encode_text(described.as_object())
-    except (TypeError, ValueError):
-        encoded = encode_text({"code": described.code, "message": message})
-    return Outcome(OutcomeKind.RPC_ERROR, encoded, message)

@@ -21,6 +21,7 @@ from workers.questions import AskFirst, Form
 from workers.sync_context import SyncTaskContext
 
 ContextKind = Literal["async", "sync"]
+CONTEXT_NAMES = ("ctx", "context")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ def read_signature(function: Callable[..., Any], *, open_ended: bool = False) ->
     parameters = list(inspect.signature(function).parameters.values())
     is_async = inspect.iscoroutinefunction(function)
     context = _context_kind(parameters[0], hints) if parameters else None
+    if parameters:
+        _refuse_bare_context(where, parameters[0], hints, is_async)
     if context is not None:
         _refuse_wrong_context(where, context, is_async)
         parameters = parameters[1:]
@@ -97,6 +100,17 @@ def _context_kind(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Con
     if annotation is TaskContext:
         return "async"
     return "sync" if annotation is SyncTaskContext else None
+
+
+def _refuse_bare_context(
+    where: str, parameter: inspect.Parameter, hints: Mapping[str, Any], is_async: bool
+) -> None:
+    if parameter.name in CONTEXT_NAMES and parameter.name not in hints:
+        kind = "TaskContext" if is_async else "SyncTaskContext"
+        refuse(
+            where,
+            f"{parameter.name!r} has no annotation; if it is the context, write `{parameter.name}: {kind}`",
+        )
 
 
 def _refuse_wrong_context(where: str, context: ContextKind, is_async: bool) -> None:

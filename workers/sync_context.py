@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from tasks_server.log_level import LogLevel
 from workers.artifact import Artifact
 from workers.context import TaskContext
+from workers.current_run import CurrentRun, Run
 from workers.errors import TaskCancelled
 from workers.port import TaskPort
 from workers.schemas import JsonSchema
@@ -24,35 +25,22 @@ Answer = TypeVar("Answer")
 T = TypeVar("T")
 
 
-class SyncTaskContext:
+class SyncTaskContext(CurrentRun):
     """Handed to a plain function as its first parameter; usable from any thread the function starts.
 
     Every call raises TaskCancelled once the task is being stopped, including one that is waiting then. What
     each verb means is written at `TaskContext`.
     """
 
-    def __init__(self, context: TaskContext, port: TaskPort, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, context: TaskContext, port: TaskPort, run: Run, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(run)
         self._context = context
         self._steps = Steps(port)
         self._loop = loop
         self._waiting: set[concurrent.futures.Future[Any]] = set()
-        context.on_cancel(self._stop_waiting)
-
-    @property
-    def task_id(self) -> str:
-        return self._context.task_id
-
-    @property
-    def attempt(self) -> int:
-        return self._context.attempt
-
-    @property
-    def cancelled(self) -> bool:
-        return self._context.cancelled
-
-    def on_cancel(self, callback: Callable[[], object]) -> None:
-        """Call `callback` (quick, from another thread) when this run is being stopped."""
-        self._context.on_cancel(callback)
+        self.on_cancel(self._stop_waiting)
 
     def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         self._wait(self._context.progress(progress, total, message))
@@ -127,12 +115,6 @@ class SyncTaskContext:
 
     def announce_resource(self, uri: str) -> None:
         self._wait(self._context.announce_resource(uri))
-
-    def offer(self, function: Callable[..., Any]) -> None:
-        self._context.offer(function)
-
-    def withdraw(self, function: Callable[..., Any]) -> None:
-        self._context.withdraw(function)
 
     def publish_catalog(self) -> None:
         self._wait(self._context.publish_catalog())

@@ -114,29 +114,22 @@ class Worker:
         self._bus = bus
         self._roster = Roster(database)
         queue = TaskQueue(redis)
-        announcer = Announcer(queue, bus)
-        artifacts = ArtifactStore(database, file_store(settings))
-        lease_ms = int(settings.lease_seconds * 1000)
+        self._announcer = Announcer(queue, bus)
         self._window = DispatchWindow(database, queue, Quotas.of(settings))
-        self._announcer = announcer
-        policy = BreakerPolicy(settings.breaker_failures, int(settings.breaker_cooldown_seconds * 1000))
-        self._breakers = Breakers(database, policy)
+        self._breakers = Breakers(
+            database,
+            BreakerPolicy(settings.breaker_failures, int(settings.breaker_cooldown_seconds * 1000)),
+        )
         claims = Claims(
-            database, announcer, self._breakers, worker_id=self.id, lease_ms=lease_ms, window=self._window
+            database,
+            self._announcer,
+            self._breakers,
+            worker_id=self.id,
+            lease_ms=int(settings.lease_seconds * 1000),
+            window=self._window,
         )
-        self._runner = Runner(
-            registry,
-            queue,
-            claims,
-            announcer,
-            artifacts,
-            setbacks=Setbacks(Failures(database, announcer, claims, self._breakers), registry),
-            park_after_seconds=settings.park_after_seconds,
-            max_run_ms=None if settings.max_run_seconds is None else int(settings.max_run_seconds * 1000),
-            limits=ResultLimits(settings.inline_result_bytes, settings.max_result_bytes),
-            publish_catalog=self.publish_catalog,
-            database_lost=lambda error: self._database_watch.lost(error),
-        )
+        artifacts = ArtifactStore(database, file_store(settings))
+        self._runner = self._make_runner(settings, database, queue, claims, artifacts)
         self._queues = Queues(redis, settings.redis_url, concurrency, self._runner.run)
         self._database_watch = DatabaseWatch(self._queues, self._say_alive)
         self._leases = Leases(
@@ -148,12 +141,39 @@ class Worker:
             self._defects,
             lease_seconds=settings.lease_seconds,
         )
-        self._maintenance = Maintenance(
-            Upkeep(database, queue, announcer),
-            Deadlines(database, announcer),
+        self._maintenance = self._make_maintenance(settings, database, queue, artifacts)
+
+    def _make_runner(
+        self,
+        settings: Settings,
+        database: Database,
+        queue: TaskQueue,
+        claims: Claims,
+        artifacts: ArtifactStore,
+    ) -> Runner:
+        return Runner(
+            self._registry,
+            queue,
+            claims,
+            self._announcer,
+            artifacts,
+            setbacks=Setbacks(Failures(database, self._announcer, claims, self._breakers), self._registry),
+            park_after_seconds=settings.park_after_seconds,
+            max_run_ms=None if settings.max_run_seconds is None else int(settings.max_run_seconds * 1000),
+            limits=ResultLimits(settings.inline_result_bytes, settings.max_result_bytes),
+            publish_catalog=self.publish_catalog,
+            database_lost=lambda error: self._database_watch.lost(error),
+        )
+
+    def _make_maintenance(
+        self, settings: Settings, database: Database, queue: TaskQueue, artifacts: ArtifactStore
+    ) -> Maintenance:
+        return Maintenance(
+            Upkeep(database, queue, self._announcer),
+            Deadlines(database, self._announcer),
             self._window,
-            Expiry(database, announcer),
-            BehindBreakers(database, queue, announcer, self._window),
+            Expiry(database, self._announcer),
+            BehindBreakers(database, queue, self._announcer, self._window),
             self._roster,
             artifacts,
             self._defects,

@@ -37,7 +37,9 @@ class Admission(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """failures: how many in a row open a breaker, attempts of one task in a row counting once; 0 opens none.
+    """failures: how many without a result in between open a breaker; 0 opens none.
+
+    Several of one task count once, unless another task has failed in between.
 
     cooldown_ms: the first pause.
     """
@@ -115,8 +117,26 @@ class Breakers:
 
 def why_it_waits(breaker: Any) -> str:
     """The status message of what waits behind an open breaker."""
+    return f"{_has_failed(breaker)}; it is tried again at {moment(breaker.open_until)}"
+
+
+async def open_breakers(database: Database) -> list[str]:
+    """A sentence for each tool that is left alone at the moment."""
+    async with database.reading() as connection:
+        rows = (await connection.execute(breakers_sql.breakers())).all()
+    return [_how_it_stands(breaker) for breaker in rows if breaker.opened_at is not None]
+
+
+def _how_it_stands(breaker: Any) -> str:
+    following = (
+        "the next of its tasks tries it again"
+        if breaker.is_over
+        else f"its tasks wait until {moment(breaker.open_until)}"
+    )
+    return f"{_has_failed(breaker)}; {following}."
+
+
+def _has_failed(breaker: Any) -> str:
     times = "once" if breaker.failures == 1 else f"{breaker.failures} times in a row"
     last = str(breaker.last_error).rstrip(". ")
-    return (
-        f"{breaker.tool} has failed {times} (last: {last}); it is tried again at {moment(breaker.open_until)}"
-    )
+    return f"{breaker.tool} has failed {times} (last: {last})"

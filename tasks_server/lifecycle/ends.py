@@ -12,9 +12,9 @@ from tasks_server.lifecycle.fence import Fenced, Held, log_event
 from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
-from tasks_server.store.statements import claims as claims_sql
+from tasks_server.store.statements import ends as ends_sql
 from tasks_server.store.statements import terms as terms_sql
-from tasks_server.task import OutcomeKind, Progress, Task, TaskStatus
+from tasks_server.task import Method, OutcomeKind, Progress, Task, TaskStatus
 
 
 class Ends(Fenced):
@@ -40,7 +40,7 @@ class Ends(Fenced):
     async def park(self, held: Held) -> bool:
         """Give up slot and lease while a question is open. False: it has been answered in the meantime."""
         async with self._database.transaction() as connection:
-            row = (await connection.execute(claims_sql.park_if_asking(*self._fence(held)))).one_or_none()
+            row = (await connection.execute(ends_sql.park_if_asking(*self._fence(held)))).one_or_none()
             if row is None:
                 return False
             now: int = (await connection.execute(terms_sql.clock())).scalar_one()
@@ -63,19 +63,19 @@ class Ends(Fenced):
         values: dict[str, Any] = {"status_message": message}
         if progress is not None:
             values |= {"progress": progress.progress, "progress_total": progress.total}
-        change = claims_sql.finish_if_held(*self._fence(held), kind, outcome, values)
+        change = ends_sql.finish_if_held(*self._fence(held), kind, outcome, values)
         async with self._database.writing() as connection:
             row = await self._guarded(connection, held, change, kind)
         self.note_end(row.owner)
         await self._announcer.changed(held.task_id)
-        if kind is OutcomeKind.RESULT:
+        if kind is OutcomeKind.RESULT and row.method == Method.CALL_TOOL:
             await self._breakers.succeeded(row.name, row.id)
         return task_from_row(row)
 
     async def has_finished(self, held: Held, kind: OutcomeKind, outcome: str | None) -> bool:
         """Whether the task has ended in this attempt and just like this; then it is announced (again)."""
         async with self._database.reading() as connection:
-            ended = claims_sql.outcome_if_ended(held.task_id, held.attempt)
+            ended = ends_sql.outcome_if_ended(held.task_id, held.attempt)
             row = (await connection.execute(ended)).one_or_none()
         if row is None or (row.outcome_kind, row.outcome) != (kind, outcome):
             return False
@@ -88,7 +88,7 @@ class Ends(Fenced):
         For `release`, and for what `Failures` writes, when the answer to a commit was lost.
         """
         async with self._database.reading() as connection:
-            row = (await connection.execute(claims_sql.last_let_go(held.task_id))).one_or_none()
+            row = (await connection.execute(ends_sql.last_let_go(held.task_id))).one_or_none()
         if row is None or decode_json(row.body)["attempt"] != held.attempt:
             return await self.has_finished(held, OutcomeKind.CANCELLED, None)
         # What waits again is announced by the dispatcher in a moment.
@@ -105,7 +105,7 @@ class Ends(Fenced):
         if not announce:
             pause = min(pause * 2 ** min(held.attempt, 10), terms_sql.REDISPATCH_AT_MOST_MS)
         async with self._database.transaction() as connection:
-            release = claims_sql.release_if_held(*self._fence(held), pause)
+            release = ends_sql.release_if_held(*self._fence(held), pause)
             row = (await connection.execute(release)).one_or_none()
             if row is not None:
                 now: int = (await connection.execute(terms_sql.clock())).scalar_one()

@@ -15,7 +15,8 @@ from tasks_server.lifecycle.events import EventKind, event
 from tasks_server.lifecycle.fence import Held
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
-from tasks_server.store.statements import claims as claims_sql
+from tasks_server.store.statements import ends as ends_sql
+from tasks_server.store.statements import questions as questions_sql
 from tasks_server.store.statements import requests as requests_sql
 from tasks_server.store.statements import terms as terms_sql
 from tasks_server.task import OutcomeKind, Progress, Task
@@ -37,7 +38,7 @@ class Failures:
         """
         async with self._database.transaction() as connection:
             message = f"{_failed(task, error)} {await _following(connection, task, pause_ms)}"
-            change = claims_sql.retry_if_held(*self._fence(task), pause_ms, message, error)
+            change = ends_sql.retry_if_held(*self._fence(task), pause_ms, message, error)
             row = (await connection.execute(change)).one_or_none()
             if row is not None:
                 await self._withdraw_questions(connection, task, row.updated_at)
@@ -54,7 +55,7 @@ class Failures:
         values: dict[str, Any] = {"status_message": _failed(task, error), "last_error": error}
         if progress is not None:
             values |= {"progress": progress.progress, "progress_total": progress.total}
-        change = claims_sql.finish_if_held(*self._fence(task), OutcomeKind.RESULT, result, values)
+        change = ends_sql.finish_if_held(*self._fence(task), OutcomeKind.RESULT, result, values)
         async with self._database.transaction() as connection:
             row = (await connection.execute(change)).one_or_none()
             if row is None:
@@ -65,7 +66,7 @@ class Failures:
         return task_from_row(row)
 
     async def _withdraw_questions(self, connection: AsyncConnection, task: Task, at: int) -> None:
-        keys = (await connection.execute(claims_sql.withdraw_outstanding(task.id))).scalars().all()
+        keys = (await connection.execute(questions_sql.withdraw_outstanding(task.id))).scalars().all()
         if keys:
             withdrawn = [event(task.id, at, EventKind.WITHDRAWN, {"key": key}) for key in keys]
             await connection.execute(requests_sql.insert_events(), withdrawn)

@@ -13,6 +13,7 @@ from tasks_server.encoding import decode_json, encode_text
 from tasks_server.lifecycle.events import EventKind
 from tasks_server.lifecycle.fence import Fenced, Held, log_event
 from tasks_server.store.statements import claims as claims_sql
+from tasks_server.store.statements import questions as questions_sql
 from tasks_server.store.statements import reading as reading_sql
 from tasks_server.store.statements import requests as requests_sql
 from tasks_server.store.statements import terms as terms_sql
@@ -54,7 +55,7 @@ class Questions(Fenced):
             asked = [await self._find_or_insert(connection, held, question) for question in questions]
             unanswered = any(answer.response is None for answer in asked)
             if unanswered:
-                change = claims_sql.require_input_if_held(*self._fence(held))
+                change = questions_sql.require_input_if_held(*self._fence(held))
                 await self._guarded(connection, held, change, TaskStatus.INPUT_REQUIRED)
         if unanswered:
             await self._announcer.changed(held.task_id)
@@ -68,7 +69,7 @@ class Questions(Fenced):
                 return Asked(row.key, None if row.response is None else decode_json(row.response))
         for row in rows:
             if row.ordinal == question.ordinal:
-                await connection.execute(claims_sql.withdraw_question(held.task_id, row.key))
+                await connection.execute(questions_sql.withdraw_question(held.task_id, row.key))
         key = _unused_key(question.ordinal, {row.key for row in rows})
         now: int = (await connection.execute(terms_sql.clock())).scalar_one()
         row = {
@@ -93,7 +94,7 @@ class Questions(Fenced):
         """Take back a question that nobody waits for any more; with none left open, the task is working again."""
         async with self._database.transaction() as connection:
             await self._guarded(connection, held, claims_sql.lock_if_held(*self._fence(held)), "withdrawn")
-            if (await connection.execute(claims_sql.withdraw_question(held.task_id, key))).rowcount == 0:
+            if (await connection.execute(questions_sql.withdraw_question(held.task_id, key))).rowcount == 0:
                 return
             rows = (await connection.execute(reading_sql.questions_of(held.task_id))).all()
             is_asking = any(row.response is None and row.withdrawn_at is None for row in rows)

@@ -1,10 +1,10 @@
-"""What `tasks-server dead-letters`, `show` and `replay` do."""
+"""What `tasks-server dead-letters`, `breakers`, `show` and `replay` do."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tasks_server.bus import Bus
@@ -19,6 +19,9 @@ from tasks_server.settings import Settings
 from tasks_server.startup import check_database
 from tasks_server.store.database import Database
 
+LETTER = ("failed at (UTC)", "task", "tool", "crashes", "last error")
+BREAKER = ("tool", "breaker", "failures", "open until (UTC)", "last error")
+
 
 async def list_dead_letters(settings: Settings, *, limit: int, as_json: bool) -> None:
     await check_database(settings.database_url)
@@ -29,8 +32,21 @@ async def list_dead_letters(settings: Settings, *, limit: int, as_json: bool) ->
         await database.close()
     if as_json:
         _say(json.dumps(letters, indent=2))
-        return
-    _say("\n".join(_listed(letters)) if letters else "There are no dead letters.")
+    else:
+        _say_table(LETTER, map(_letter, letters), otherwise="There are no dead letters.")
+
+
+async def list_breakers(settings: Settings, *, as_json: bool) -> None:
+    await check_database(settings.database_url)
+    database = Database(settings.database_url)
+    try:
+        breakers = await History(database).breakers()
+    finally:
+        await database.close()
+    if as_json:
+        _say(json.dumps(breakers, indent=2))
+    else:
+        _say_table(BREAKER, map(_breaker, breakers), otherwise="No tool has failed lately.")
 
 
 async def show(settings: Settings, task_id: str, *, as_json: bool) -> None:
@@ -66,15 +82,27 @@ async def replay(settings: Settings, task_id: str) -> None:
     _say(f"{task.id} repeats {task_id}")
 
 
-def _listed(letters: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    rows = [("failed at (UTC)", "task", "tool", "crashes", "last error")]
-    for letter in letters:
-        crashes = "1 crash" if letter["crashes"] == 1 else f"{letter['crashes']} crashes"
-        at = moment(letter["quarantined_at"])
-        rows.append((at, letter["id"], letter["name"], crashes, letter["last_error"]))
-    widths = [max(len(cell) for cell in column) for column in list(zip(*rows, strict=True))[:-1]]
-    for *cells, last in rows:
-        yield "  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), last])
+def _letter(row: Mapping[str, Any]) -> tuple[str, ...]:
+    crashes = "1 crash" if row["crashes"] == 1 else f"{row['crashes']} crashes"
+    return moment(row["quarantined_at"]), row["id"], row["name"], crashes, row["last_error"]
+
+
+def _breaker(row: Mapping[str, Any]) -> tuple[str, ...]:
+    if row["opened_at"] is None:
+        state, until = "closed", "-"
+    else:
+        state, until = "half-open" if row["is_over"] else "open", moment(row["open_until"])
+    return row["tool"], state, str(row["failures"]), until, row["last_error"]
+
+
+def _say_table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, otherwise: str) -> None:
+    lines = [heads, *rows]
+    if len(lines) == 1:
+        _say(otherwise)
+        return
+    widths = [max(map(len, column)) for column in list(zip(*lines, strict=True))[:-1]]
+    for *cells, last in lines:
+        _say("  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), last]))
 
 
 def _say(text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from tasks_server.encoding import decode_json
 from tasks_server.errors import CommandRefused
 from tasks_server.store.database import Database
+from tasks_server.store.statements import breakers as breakers_sql
 from tasks_server.store.statements import history as history_sql
 
 
@@ -39,6 +40,12 @@ class History:
         async with self._database.reading() as connection:
             rows = (await connection.execute(history_sql.dead_letters(limit))).mappings().all()
         return [dict(row) for row in rows]
+
+    async def breakers(self) -> Sequence[dict[str, Any]]:
+        """Of every tool that has failed since its last result."""
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(breakers_sql.breakers())).mappings().all()
+        return [dict(row) for row in rows if row["failures"]]
 
     async def of(self, task_id: str) -> Biography:
         """Raises CommandRefused when there is no such task."""

@@ -31,38 +31,36 @@ SQLITE_BUSY_SECONDS = 15
 SQLITE_READERS = 4
 
 
-class now_ms(FunctionElement[int]):  # noqa: N801 - reads as the SQL function it stands for
+class _Clock(FunctionElement[int]):
     """The database's clock in milliseconds since the epoch, the only clock that leases are measured by."""
 
     type = BigInteger()
     inherit_cache = True
+    postgresql: str
 
 
-@compiles(now_ms, "sqlite")
-def _now_sqlite(element: Any, compiler: Any, **_: Any) -> str:
-    return "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)"
+class now_ms(_Clock):  # noqa: N801 - reads as the SQL function it stands for
+    """The time when this is reached."""
 
-
-@compiles(now_ms, "postgresql")
-def _now_postgresql(element: Any, compiler: Any, **_: Any) -> str:
-    return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
-
-
-class began_ms(FunctionElement[int]):  # noqa: N801
-    """The same clock when the statement began: an index cannot be searched by a clock that goes on."""
-
-    type = BigInteger()
     inherit_cache = True
+    postgresql = "clock_timestamp()"
 
 
-@compiles(began_ms, "sqlite")
-def _began_sqlite(element: Any, compiler: Any, **_: Any) -> str:
+class began_ms(_Clock):  # noqa: N801
+    """The time when the statement began: an index cannot be searched by a clock that goes on."""
+
+    inherit_cache = True
+    postgresql = "statement_timestamp()"
+
+
+@compiles(_Clock, "sqlite")
+def _clock_of_sqlite(element: _Clock, compiler: Any, **_: Any) -> str:
     return "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)"
 
 
-@compiles(began_ms, "postgresql")
-def _began_postgresql(element: Any, compiler: Any, **_: Any) -> str:
-    return "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)"
+@compiles(_Clock, "postgresql")
+def _clock_of_postgresql(element: _Clock, compiler: Any, **_: Any) -> str:
+    return f"CAST(extract(epoch FROM {element.postgresql}) * 1000 AS BIGINT)"
 
 
 class Database:

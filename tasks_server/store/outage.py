@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
-from asyncpg import InterfaceError
+from asyncpg import PostgresError
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from tasks_server.store.database import DATABASE_UNAVAILABLE
@@ -30,7 +30,7 @@ SQLITE_DEFECT = "SQLITE_ERROR"
 def is_outage(error: BaseException) -> bool:
     """Whether trying the same again later may succeed."""
     if isinstance(error, PREPARING_FAILED):
-        return isinstance(error, InterfaceError) or _passes(error)
+        return not isinstance(error, PostgresError) or _passes(error)
     if not isinstance(error, DBAPIError):
         return isinstance(error, DATABASE_UNAVAILABLE)
     is_wrong = getattr(error.orig, "sqlite_errorname", None) == SQLITE_DEFECT

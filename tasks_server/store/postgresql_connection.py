@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from asyncpg import InterfaceError, PostgresError
+from asyncpg import InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -27,7 +27,7 @@ KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USE
 
 
 # What the driver raises over a connection that is still being prepared, when SQLAlchemy does not translate it yet.
-PREPARING_FAILED = (PostgresError, InterfaceError)
+PREPARING_FAILED = (PostgresError, InterfaceError, InternalClientError)
 
 
 class StatementTimedOut(TimeoutError):

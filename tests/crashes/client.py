@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -11,23 +10,13 @@ from typing import Any
 
 import httpx2
 
+from tests.support.mcp_messages import INTERNAL_ERROR, request
 from tests.support.waiting import wait_until
 
-VERSION = "2026-07-28"
-META: dict[str, Any] = {
-    "io.modelcontextprotocol/protocolVersion": VERSION,
-    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "0"},
-    "io.modelcontextprotocol/clientCapabilities": {
-        "elicitation": {"form": {}},
-        "extensions": {"io.modelcontextprotocol/tasks": {}},
-    },
-}
 ACCEPTED: dict[str, Any] = {"action": "accept", "content": {}}
 ENDS = {"completed", "failed", "cancelled"}
-INTERNAL_ERROR = -32603
 END_SECONDS = 40
 PAUSE_SECONDS = 0.1
-ids = itertools.count(1)
 
 
 class Client:
@@ -108,7 +97,7 @@ class Client:
     async def listening(self) -> AsyncGenerator[None]:
         """Holds an event stream open that the server has acknowledged."""
         params = {"notifications": {"toolsListChanged": True}}
-        sent = self._message("subscriptions/listen", params, None)
+        sent = request("subscriptions/listen", None, params)
         async with self._http.stream("POST", f"{self.url}/mcp", **sent) as response:
             async for line in response.aiter_lines():
                 if line.startswith("data:"):
@@ -120,7 +109,7 @@ class Client:
         ends: dict[str, str] = {}
         params = {"notifications": {"taskIds": list(task_ids)}}
         while len(ends) < len(task_ids):
-            sent = self._message("subscriptions/listen", params, None)
+            sent = request("subscriptions/listen", None, params)
             async with self._http.stream("POST", f"{self.url}/mcp", **sent) as response:
                 async for line in response.aiter_lines():
                     task = _task_in(line)
@@ -140,26 +129,9 @@ class Client:
         return message["result"]
 
     async def _answer(self, method: str, params: dict[str, Any], name: str | None) -> dict[str, Any]:
-        response = await self._http.post(f"{self.url}/mcp", **self._message(method, params, name))
+        response = await self._http.post(f"{self.url}/mcp", **request(method, name, params))
         message: dict[str, Any] = response.json()
         return message
-
-    def _message(self, method: str, params: dict[str, Any], name: str | None) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "jsonrpc": "2.0",
-            "id": next(ids),
-            "method": method,
-            "params": {**params, "_meta": META},
-        }
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": VERSION,
-            "Mcp-Method": method,
-        }
-        if name is not None:
-            headers["Mcp-Name"] = name
-        return {"content": json.dumps(body), "headers": headers}
 
 
 def _task_in(line: str) -> dict[str, Any] | None:

@@ -56,12 +56,15 @@ class Load:
     async def _client(self) -> None:
         while not self._stopping.is_set():
             job = await self._request(lambda client: self._house.submit(client, self._tool))
-            ends: dict[str, str] = {}
-            while job.task_id not in ends:  # a server that goes ends its streams; others have the rest
-                ends |= await self._request(lambda client: client.told_of_end(job.task_id))  # noqa: B023
-            task = await self._request(lambda client: client.task(job.task_id))  # noqa: B023
-            assert (ends[job.task_id], task["status"]) == ("completed", "completed"), task
-            self.ended.append(job.task_id)
+            await self._see_through(job.task_id)
+
+    async def _see_through(self, task_id: str) -> None:
+        ends: dict[str, str] = {}
+        while task_id not in ends:  # a server that goes ends its streams; others have the rest
+            ends |= await self._request(lambda client: client.told_of_end(task_id))
+        task = await self._request(lambda client: client.task(task_id))
+        assert (ends[task_id], task["status"]) == ("completed", "completed"), task
+        self.ended.append(task_id)
 
     async def _request(self, send: Callable[[Client], Awaitable[T]]) -> T:
         """Send it, and once more, to another server, if that fails."""

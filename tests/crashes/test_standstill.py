@@ -23,8 +23,11 @@ async def test_a_worker_that_was_paused_past_its_lease_finishes_nothing_and_stop
         await job.has_written("start")
     await pause_between_writes(late, house)
     await house.work(*tools, lease_seconds="30")
-    for job in (held, ended):
-        await wait_until(lambda: job.diary.count("start") == 2, 30, describing="the second run")  # noqa: B023
+
+    def run_again() -> bool:
+        return all(job.diary.count("start") == 2 for job in (held, ended))
+
+    await wait_until(run_again, 30, describing="the second runs")
     ended.gate.touch()
     before = await client.ended(ended.task_id)
 

@@ -13,19 +13,11 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.mcp_messages import request
 from tests.support.processes import ProcessStarter, Started
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-VERSION = "2026-07-28"
-# What a client tells about itself with every request: here, that it knows what a task is and can be asked.
-META: dict[str, Any] = {
-    "io.modelcontextprotocol/protocolVersion": VERSION,
-    "io.modelcontextprotocol/clientCapabilities": {
-        "elicitation": {"form": {}},
-        "extensions": {"io.modelcontextprotocol/tasks": {}},
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +84,7 @@ class Client:
 
     async def listen(self, task_id: str) -> AsyncGenerator[dict[str, Any]]:
         """The task as it is now, and again whenever it has changed."""
-        sent = self._message("subscriptions/listen", None, {"notifications": {"taskIds": [task_id]}})
+        sent = request("subscriptions/listen", None, {"notifications": {"taskIds": [task_id]}})
         async with self._http.stream("POST", self._url, **sent) as response:
             async for line in response.aiter_lines():
                 if line.startswith("data:"):
@@ -105,24 +97,10 @@ class Client:
 
     async def request(self, method: str, about: str | None, **params: Any) -> dict[str, Any]:
         """One request and its result. about: the tool or task, which a header repeats for routers."""
-        response = await self._http.post(self._url, **self._message(method, about, params))
+        response = await self._http.post(self._url, **request(method, about, params))
         message: dict[str, Any] = response.json()
         assert "result" in message, message
         return message["result"]
-
-    def _message(self, method: str, about: str | None, params: dict[str, Any]) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": method,
-            "params": {**params, "_meta": META},
-        }
-        headers = {
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": VERSION,
-            "Mcp-Method": method,
-        }
-        return {"json": body, "headers": headers | ({"Mcp-Name": about} if about else {})}
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ async def test_a_cancel_between_claim_and_start_is_not_overheard(record: Record,
 async def test_an_end_that_cannot_be_written_yet_is_written_later(
     record: Record, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("workers.runner.FINISH_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("workers.endings.FINISH_PAUSE_SECONDS", 0.01)
     refusals = 0
 
     @tool(description="Is quick.")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks_server.encoding import decode_json
+from tasks_server.lifecycle.failures import Failures
 from tasks_server.task import Task, TaskStatus
 from tests.races.stumbling import walk, walk_in_a_process, walk_in_a_thread
 from tests.races.working import settled, working
@@ -94,22 +95,20 @@ async def test_a_cancel_that_comes_while_the_tool_fails_wins(record: Record):
 async def test_a_database_outage_at_that_moment_is_waited_out(
     record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("workers.runner.FINISH_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("workers.endings.FINISH_PAUSE_SECONDS", 0.01)
     stones = with_stones(tmp_path / "stones", 1)
     refusals = 0
+    real = Failures.retry
 
-    async with working(record, walk) as crew:
-        failures = crew.runner._setbacks._failures
-        real = failures.retry
+    async def refuse(self: Failures, task: Task, error: str, pause_ms: int) -> Task:
+        nonlocal refusals
+        refusals += 1
+        if refusals < 3:
+            raise ConnectionRefusedError
+        return await real(self, task, error, pause_ms)
 
-        async def refuse(task: Task, error: str, pause_ms: int) -> Task:
-            nonlocal refusals
-            refusals += 1
-            if refusals < 3:
-                raise ConnectionRefusedError
-            return await real(task, error, pause_ms)
-
-        monkeypatch.setattr(failures, "retry", refuse)
+    monkeypatch.setattr(Failures, "retry", refuse)
+    async with working(record, walk):
         task = await record.create(name="walk", arguments=f'{{"stones":"{stones}"}}')
         ended = await settled(record, task.id)
     assert refusals == 3

@@ -117,12 +117,12 @@ async def test_queues_share_the_slots_of_a_worker(record: Record):
             for queue in ("left", "right")
         ]
         released: set[str] = set()
+
+        def slots_are_full() -> bool:
+            return len(running - released) == min(2, len(names) - len(released))
+
         while len(released) < len(names):
-            left_over = len(names) - len(released)
-            await wait_until(
-                lambda: len(running - released) == min(2, left_over),  # noqa: B023
-                describing="full slots",
-            )
+            await wait_until(slots_are_full, describing="full slots")
             name = min(running - released)
             released.add(name)
             may_end[name].set()

@@ -52,7 +52,7 @@ def summary(outcome: Outcome, database: str, seed: int, minutes: float) -> str:
     )
     figures = [
         ("requests answered", sum(memory.retries.values())),
-        ("of these sent again", report.in_words(again)),
+        ("of these sent again", report.in_words(again, order=("once", "more often"))),
         ("streams opened again", memory.reconnections),
         ("tasks by outcome", report.in_words(outcome.ends)),
         ("attempts per task: tasks", report.in_words(outcome.attempts)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,10 @@ def spread(seconds: list[float]) -> tuple[str, str]:
     return f"{statistics.median(seconds):.2f} s", f"{max(seconds):.2f} s"
 
 
-def in_words(counts: Counter[Any]) -> str:
-    return ", ".join(f"{key}: {count}" for key, count in sorted(counts.items())) or "none"
+def in_words(counts: Counter[Any], order: Sequence[Any] | None = None) -> str:
+    """Sorted by what is counted, unless it has an order of its own."""
+    keys = [key for key in order if key in counts] if order else sorted(counts)
+    return ", ".join(f"{key}: {counts[key]}" for key in keys) or "none"
 
 
 def put_into(page: Path, block: str) -> bool:

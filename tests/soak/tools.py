@@ -96,7 +96,7 @@ async def waver(ctx: TaskContext, token: str, times: int) -> Built:
 
 @tool()
 async def fragile(ctx: TaskContext, token: str, milliseconds: int) -> str:
-    """Work for a while; what loses three workers is given up."""
+    """Work for a while; what loses three workers is a dead letter."""
     await _step(ctx, "only", milliseconds / 1000)
     return token
 

@@ -13,21 +13,11 @@ from typing import Any
 import httpx2
 
 from tests.soak.memory import Memory
+from tests.support.mcp_messages import INTERNAL_ERROR, request
 
-VERSION = "2026-07-28"
-META: dict[str, Any] = {
-    "io.modelcontextprotocol/protocolVersion": VERSION,
-    "io.modelcontextprotocol/clientInfo": {"name": "soak", "version": "0"},
-    "io.modelcontextprotocol/clientCapabilities": {
-        "elicitation": {"form": {}},
-        "extensions": {"io.modelcontextprotocol/tasks": {}},
-    },
-}
-INTERNAL_ERROR = -32603
 GIVE_UP_SECONDS = 60.0
 SILENCE_SECONDS = 25.0  # a stream is never silent for longer than 15
 LONGEST_PAUSE_SECONDS = 1.0
-ids = itertools.count(1)
 
 
 class Refused(Exception):
@@ -59,7 +49,7 @@ class Wire:
         """The result, from whichever server answers first."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + GIVE_UP_SECONDS
-        sent = message(method, about, params, headers)
+        sent = request(method, about, params, headers)
         for retries in itertools.count():
             answer = await self._try(f"{self._urls[self._at]}/mcp", sent)
             if "result" in answer:
@@ -77,7 +67,7 @@ class Wire:
         self, server: int, method: str, about: str, params: dict[str, Any]
     ) -> dict[str, Any]:
         """The result as this very server gives it; raises Refused for an error."""
-        answer = await self._try(f"{self._urls[server]}/mcp", message(method, about, params, None))
+        answer = await self._try(f"{self._urls[server]}/mcp", request(method, about, params))
         if "error" in answer:
             raise Refused(method, answer["error"])
         return answer["result"]
@@ -114,7 +104,7 @@ class Wire:
         wanted = {"notifications": {"taskIds": [task_id]}}
         pause = 0.05
         while True:
-            sent = message("subscriptions/listen", None, wanted, None)
+            sent = request("subscriptions/listen", None, wanted)
             try:
                 timeout = httpx2.Timeout(10, read=SILENCE_SECONDS)
                 url = f"{self._urls[self._at]}/mcp"
@@ -139,23 +129,6 @@ class Wire:
             self.change_server()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-
-
-def message(
-    method: str, about: str | None, params: dict[str, Any], headers: dict[str, str] | None
-) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "jsonrpc": "2.0",
-        "id": next(ids),
-        "method": method,
-        "params": {**params, "_meta": META},
-    }
-    routing = {
-        "Accept": "application/json, text/event-stream",
-        "MCP-Protocol-Version": VERSION,
-        "Mcp-Method": method,
-    }
-    return {"json": body, "headers": routing | ({"Mcp-Name": about} if about else {}) | (headers or {})}
 
 
 def _passes(error: dict[str, Any]) -> bool:

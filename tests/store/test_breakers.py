@@ -80,6 +80,16 @@ async def test_a_success_in_between_begins_the_count_anew(record: Record):
     await claim(record.worker(), await record.create())
 
 
+async def test_a_prompt_that_has_the_tools_name_does_not(record: Record):
+    await fail(record, 4)
+    worker = record.worker()
+    await finish(worker, await claim(worker, await record.create(method=Method.GET_PROMPT)))
+    await fail(record)
+    row = await breaker(record)
+    assert row is not None
+    assert row["opened_at"] is not None
+
+
 async def test_the_last_attempt_of_a_task_counts_as_well(record: Record):
     worker = record.worker()
     for _ in range(5):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,7 +54,7 @@ async def test_all_is_well(record: Record, catalog: Catalog):
         "database": True,
         "redis": True,
         "workers": True,
-        "states": {"database": "ok", "redis": "ok", "workers": "ok", "maintenance": "ok"},
+        "states": {"database": "ok", "redis": "ok", "workers": "ok", "maintenance": "ok", "breakers": "ok"},
         "problems": [],
     }
 
@@ -102,6 +104,23 @@ async def test_defects_of_this_server_and_of_workers_show(record: Record, catalo
     ]
     await record.roster.renew("w", picked_ago_ms=0)
     assert (await look(record, catalog)).problems == []
+
+
+async def test_an_open_breaker_shows_and_the_server_stays_ready(record: Record, catalog: Catalog):
+    await enter(record)
+    worker = record.worker()
+    for failures in range(1, 6):
+        task = await claim(worker, await record.create())
+        assert (await look(record, catalog)).states["breakers"] == "ok", f"{failures} failures are too few"
+        await record.failures(worker).retry(task, "The archive is busy.", 3_600_000)
+    found = await look(record, catalog)
+    assert (found.is_ready, found.states["breakers"], len(found.problems)) == (True, "open", 1)
+    said = "convert has failed 5 times in a row (last: The archive is busy); its tasks wait until 2"
+    assert found.problems[0].startswith(said)
+    await record.sql("UPDATE breaker SET open_until = open_until - 100000000")
+    assert (await look(record, catalog)).problems == [
+        "convert has failed 5 times in a row (last: The archive is busy); the next of its tasks tries it again."
+    ]
 
 
 async def test_a_redis_that_is_gone_is_said_to_whoever_waits(
@@ -183,14 +202,29 @@ async def test_a_database_that_does_not_answer(tmp_path: Path):
     assert problem.startswith("The database is not reachable: ")
 
 
-async def test_a_sqlite_file_that_cannot_be_written(sqlite_url: str, monkeypatch: pytest.MonkeyPatch):
-    """Whoever runs the tests may write everywhere, so the system's answer is replaced."""
+# In a process of its own, because root may write whatever the mode of a file says, and cannot be root again.
+LOOK_WITHOUT_LEAVE_TO_WRITE = """
+import asyncio, os, sys
+from tasks_server.store.condition import condition_of
+from tasks_server.store.database import Database
 
-    def denied(path: Path, mode: int) -> bool:
-        return False
+async def main(url, path):
+    database = Database(url)
+    before = await condition_of(database)
+    os.chmod(path, 0o444)
+    if os.getuid() == 0:
+        os.setuid(65534)
+    after = await condition_of(database)
+    print(before[0].name, after[0].name, flush=True)
+    os._exit(0)  # there may be no leave to import what an orderly end needs
 
-    monkeypatch.setattr("os.access", denied)
-    database = Database(sqlite_url)
-    found, _ = await condition_of(database)
-    await database.close()
-    assert found is Condition.READ_ONLY
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_a_sqlite_file_that_cannot_be_written(sqlite_url: str):
+    path = sqlite_url.partition(":///")[2]
+    command = [sys.executable, "-c", LOOK_WITHOUT_LEAVE_TO_WRITE, sqlite_url, path]
+    looked = subprocess.run(command, capture_output=True, text=True)
+    assert looked.returncode == 0, looked.stderr
+    assert looked.stdout.split() == [Condition.OK.name, Condition.READ_ONLY.name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from tasks_server.store.tables import TASK_CHECKS
+from tasks_server.store.task_table import TASK_CHECKS
 from tests.store.record import Record, accept, ask, claim, held
 
 FINISH = "finished_at = 1, next_dispatch_at = NULL"

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import sys
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -90,37 +91,66 @@ async def test_the_commands_list_show_and_replay(
     record: Record, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     old = await dead_letter(record)
-    monkeypatch.setenv("TASKS_DATABASE_URL", record.database_url)
-    monkeypatch.setenv("TASKS_REDIS_URL", record.redis_url)
-
-    async def command(*words: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["tasks-server", *words])
-        code = await asyncio.to_thread(exit_code)  # it has an event loop of its own
-        said = capsys.readouterr()
-        return Said(code, said.out, said.err)
-
-    (letter,) = json.loads((await command("dead-letters", "--json")).stdout)
+    said = partial(command, record, monkeypatch, capsys)
+    (letter,) = json.loads((await said("dead-letters", "--json")).stdout)
     assert (letter["id"], letter["crashes"], letter["last_error"]) == (old.id, 1, "Worker dead was lost")
-    head, line = (await command("dead-letters")).stdout.splitlines()
+    head, line = (await said("dead-letters")).stdout.splitlines()
     assert re.split(r"  +", head) == ["failed at (UTC)", "task", "tool", "crashes", "last error"]
     assert re.split(r"  +", line)[1:] == [old.id, "convert", "1 crash", "Worker dead was lost"]
-    assert "\nstatus      failed, a dead letter: convert" in (await command("show", old.id)).stdout
-    shown = json.loads((await command("show", old.id, "--json")).stdout)
+    assert "\nstatus      failed, a dead letter: convert" in (await said("show", old.id)).stdout
+    shown = json.loads((await said("show", old.id, "--json")).stdout)
     assert [event["kind"] for event in shown["events"]] == ["attempt", "lost"]
-    replayed = (await command("replay", old.id)).stdout.split()
+    replayed = (await said("replay", old.id)).stdout.split()
     assert replayed[1:] == ["repeats", old.id]
     assert (await record.task(replayed[0])).status is TaskStatus.WORKING
-    refused = await command("show", "nobody")
+    refused = await said("show", "nobody")
     assert (refused.code, refused.stderr) == (
         2,
         "tasks-server: There is no task nobody. It may have expired, or the id may be wrong.\n",
     )
 
 
+async def test_the_command_lists_the_tools_that_fail(
+    record: Record, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    said = partial(command, record, monkeypatch, capsys)
+    assert (await said("breakers")).stdout == "No tool has failed lately.\n"
+    worker = record.worker()
+    for name, times in (("profile", 1), ("convert", 5)):
+        for _ in range(times):
+            task = await claim(worker, await record.create(name=name))
+            await record.failures(worker).retry(task, "The archive is busy.", 3_600_000)
+
+    async def told() -> list[list[str]]:
+        lines = (await said("breakers")).stdout.splitlines()
+        return [re.split(r"  +", line) for line in lines]
+
+    head, convert, profile = await told()
+    assert head == ["tool", "breaker", "failures", "open until (UTC)", "last error"]
+    assert (convert[:3], convert[4:]) == (["convert", "open", "5"], ["The archive is busy."])
+    assert re.fullmatch(r"[\d-]{10} [\d:.]{12}Z", convert[3])
+    assert profile == ["profile", "closed", "1", "-", "The archive is busy."]
+    await record.sql("UPDATE breaker SET open_until = open_until - 100000000 WHERE tool = 'convert'")
+    assert (await told())[1][1] == "half-open"
+    as_json = json.loads((await said("breakers", "--json")).stdout)
+    assert [(row["tool"], row["failures"]) for row in as_json] == [("convert", 5), ("profile", 1)]
+
+
 class Said(NamedTuple):
     code: object
     stdout: str
     stderr: str
+
+
+async def command(
+    record: Record, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> Said:
+    monkeypatch.setenv("TASKS_DATABASE_URL", record.database_url)
+    monkeypatch.setenv("TASKS_REDIS_URL", record.redis_url)
+    monkeypatch.setattr(sys, "argv", ["tasks-server", *words])
+    code = await asyncio.to_thread(exit_code)  # it has an event loop of its own
+    said = capsys.readouterr()
+    return Said(code, said.out, said.err)
 
 
 def exit_code() -> object:

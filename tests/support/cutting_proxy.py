@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,38 +20,26 @@ class CuttingProxy:
     """
 
     def __init__(self) -> None:
-        self._is_meant: Callable[[bytes, list[bytes]], bool] | None = None
+        self._texts: tuple[bytes, ...] = ()
         self._closes = False
-        self.forwards = True
+        self.forwards_commit = True
         self.closed = False
         self.swallows = False
         self.cuts = 0
 
-    def cut_at(self, text: bytes, *, forwards: bool = True) -> None:
-        """Cut the next connection that sends this text.
-
-        forwards: it reaches the server, and the cut waits until the server is done with it.
-        """
-        self._is_meant = lambda chunk, _: text in chunk
-        self.forwards, self._closes = forwards, False
-
     def cut_at_commit(self, *texts: str, forwards: bool = True, closes: bool = False) -> None:
         """Cut the next connection that commits a statement in which, or in whose parameters, all these texts are.
 
-        forwards: as above. closes: no connection gets through any more after that.
+        forwards: the commit reaches the server, and the cut waits until the server has made it. closes: no
+        connection gets through any more after that.
         """
+        self._texts = tuple(text.encode() for text in texts)
+        self.forwards_commit, self._closes = forwards, closes
 
-        def is_meant(_: bytes, committed: list[bytes]) -> bool:
-            return any(all(text.encode() in statement for text in texts) for statement in committed)
-
-        self._is_meant = is_meant
-        self.forwards, self._closes = forwards, closes
-
-    def is_to_be_cut(self, chunk: bytes, committed: list[bytes]) -> bool:
-        """Whether this chunk, which commits these statements, is what the cut was meant for."""
-        if self._is_meant is None or not self._is_meant(chunk, committed):
+    def is_to_be_cut(self, statements: list[bytes]) -> bool:
+        if not self._texts or not any(all(text in each for text in self._texts) for each in statements):
             return False
-        self._is_meant = None
+        self._texts = ()
         self.cuts += 1
         self.closed = self._closes
         return True
@@ -62,7 +50,7 @@ class _Connection:
         self._proxy = proxy
         self._listener = Listener()
         self._cutting = False
-        self._done = asyncio.Event()
+        self._committed = asyncio.Event()
 
     async def forth(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:
@@ -70,12 +58,12 @@ class _Connection:
                 return
             if self._proxy.swallows:
                 continue
-            self._cutting = self._proxy.is_to_be_cut(chunk, self._listener.committed(chunk))
-            if self._cutting and not self._proxy.forwards:
+            self._cutting = self._proxy.is_to_be_cut(self._listener.committed(chunk))
+            if self._cutting and not self._proxy.forwards_commit:
                 return
             yield chunk
             if self._cutting:
-                await self._done.wait()
+                await self._committed.wait()
                 return
 
     async def back(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -85,7 +73,7 @@ class _Connection:
             if not self._cutting:
                 yield chunk
             elif chunk.endswith(READY_AND_IDLE):
-                self._done.set()
+                self._committed.set()
                 return
 
 

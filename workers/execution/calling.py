@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from workers.cancellation import Cancellation
-from workers.context import LiveCatalog, TaskContext
+from workers.context import TaskContext
+from workers.current_run import LiveCatalog, Run
 from workers.daemon_thread import Start, carriable, in_thread, start_daemon
 from workers.definition import Definition
 from workers.errors import ToolError
@@ -42,13 +43,14 @@ class Surroundings:
 async def call(definition: Definition, values: dict[str, Any], work: Work, around: Surroundings) -> Any:
     """What the function returns or raises. Cancelled, it passes that on and waits for the function to end."""
     cancellation = Cancellation()
-    context = TaskContext(around.port, work.task_id, work.attempt, cancellation, around.catalog)
+    current = Run(work.task_id, work.attempt, cancellation, around.catalog)
+    context = TaskContext(around.port, current)
     if definition.signature.is_async:
         positional = [context] if definition.signature.context else []
         run = _contained(definition.function(*positional, **values))
         task = asyncio.create_task(run, name=f"task {work.task_id}")
         return await until_done(task, definition.name, cancellation, around.grace_seconds, task.cancel)
-    plain = SyncTaskContext(context, around.port, asyncio.get_running_loop())
+    plain = SyncTaskContext(context, around.port, current, asyncio.get_running_loop())
     positional = [plain] if definition.signature.context else []
     run = in_thread(functools.partial(definition.function, *positional, **values), around.start)
     return await until_done(run, definition.name, cancellation, around.grace_seconds)

@@ -28,10 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tasks_server.store.database import now_ms
-from tasks_server.store.statements.terms import CHANGED, IN_TIME, Selection, t
+from tasks_server.store.statements.terms import CHANGED, IN_TIME, Selection, t, waits
 from tasks_server.store.statements.window import rank_in_backlog
 from tasks_server.store.tables import BREAKER, TASK
-from tasks_server.task import Method, PausedBy, TaskStatus
+from tasks_server.task import Method, PausedBy
 
 b = BREAKER.c
 # When a task behind a breaker is announced again although nobody has let it go: only if everybody forgot it.
@@ -59,14 +59,7 @@ def lock_if_waiting(task_id: str, attempt: int) -> Update:
     """Take the row's lock, if the task still waits for a worker under this attempt."""
     return (
         update(TASK)
-        .where(
-            t.id == task_id,
-            t.attempt == attempt,
-            t.status == TaskStatus.WORKING,
-            t.lease_worker.is_(None),
-            t.method == Method.CALL_TOOL,
-            IN_TIME,
-        )
+        .where(waits(task_id, attempt), t.method == Method.CALL_TOOL, IN_TIME)
         .values(attempt=t.attempt)
         .returning(t.id, t.name, t.retries_used, t.created_at)
     )
@@ -180,7 +173,7 @@ def delete_if_idle(tool: str) -> Delete:
 
 def breakers() -> Selection:
     """All of them; is_over: the pause is, and a probe may be made."""
-    return select(*BREAKER.c, (b.open_until <= now_ms()).label("is_over"))
+    return select(*BREAKER.c, (b.open_until <= now_ms()).label("is_over")).order_by(b.tool)
 
 
 def probe_that_runs(task_id: str) -> Selection:
@@ -206,16 +199,8 @@ def first_behind(tool: str, *, except_for: str | None = None) -> Selection:
 def correct_behind(tool: str, open_until: int, message: str, limit: int) -> Update:
     """Tell tasks that were paused before the breaker opened again until when they wait now."""
     until = open_until + FORGOTTEN_AFTER_MS
-    waiting = (
-        select(t.id)
-        .where(IS_BEHIND, t.name == tool, t.next_dispatch_at < until)
-        .order_by(t.next_dispatch_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)  # several workers take several batches
-    )
     return (
-        update(TASK)
-        .where(t.id.in_(waiting), IS_BEHIND)
+        _update_behind(tool, limit, t.next_dispatch_at < until)
         .values(next_dispatch_at=until, status_message=message, **CHANGED)
         .returning(t.id)
     )
@@ -223,16 +208,8 @@ def correct_behind(tool: str, open_until: int, message: str, limit: int) -> Upda
 
 def release_behind(tool: str, limit: int) -> Update:
     """Tasks that need not wait any longer go into the line behind their owner's dispatch window."""
-    waiting = (
-        select(t.id)
-        .where(IS_BEHIND, t.name == tool)
-        .order_by(t.next_dispatch_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)  # several workers take several batches
-    )
     return (
-        update(TASK)
-        .where(t.id.in_(waiting), IS_BEHIND)
+        _update_behind(tool, limit)
         .values(
             paused_by=None,
             backlog_rank=rank_in_backlog(),
@@ -242,3 +219,14 @@ def release_behind(tool: str, limit: int) -> Update:
         )
         .returning(t.id, t.updated_at, t.owner, t.queue)
     )
+
+
+def _update_behind(tool: str, limit: int, *conditions: ColumnElement[bool]) -> Update:
+    batch = (
+        select(t.id)
+        .where(IS_BEHIND, t.name == tool, *conditions)
+        .order_by(t.next_dispatch_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)  # several workers take several batches
+    )
+    return update(TASK).where(t.id.in_(batch), IS_BEHIND)

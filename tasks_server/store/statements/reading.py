@@ -6,14 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import and_, select
 
-from tasks_server.store.statements.terms import (
-    IS_OPEN,
-    IS_OUTSTANDING,
-    NOT_EXPIRED,
-    Selection,
-    q,
-    t,
-)
+from tasks_server.store.statements.terms import IS_OPEN, IS_OUTSTANDING, NOT_EXPIRED, Selection, q, t
 from tasks_server.store.tables import ARTIFACT, INPUT_REQUEST, TASK
 
 

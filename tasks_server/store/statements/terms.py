@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from tasks_server.store.database import now_ms
 from tasks_server.store.tables import INPUT_REQUEST, TASK
-from tasks_server.task import OPEN, STATUS_OF_OUTCOME, OutcomeKind
+from tasks_server.task import OPEN, STATUS_OF_OUTCOME, OutcomeKind, TaskStatus
 
 Selection: TypeAlias = Select[*tuple[Any, ...]]
 
@@ -50,6 +50,18 @@ NOT_WAITING: dict[str, Any] = {
     "paused_by": None,
 }
 UNLEASED: dict[str, Any] = {"lease_worker": None, "lease_until": None}
+
+
+def waits(task_id: str, attempt: int) -> ColumnElement[bool]:
+    """Whether this attempt of the task waits for a worker."""
+    return and_(
+        t.id == task_id, t.attempt == attempt, t.status == TaskStatus.WORKING, t.lease_worker.is_(None)
+    )
+
+
+def held(task_id: str, attempt: int, worker: str) -> ColumnElement[bool]:
+    """The fence: whether this attempt of the task is still this worker's."""
+    return and_(t.id == task_id, t.attempt == attempt, t.lease_worker == worker, IS_OPEN)
 
 
 def unlocked(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:

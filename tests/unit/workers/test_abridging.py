@@ -152,6 +152,17 @@ async def test_a_structured_part_above_the_ceiling_makes_an_error_that_has_it_al
     assert preview == text("Done.")
 
 
+async def test_what_is_said_of_its_size_tells_the_text_that_repeats_it_apart():
+    structured = {"rows": ["x" * 97] * 4 * KIB}
+    after, _ = await shortened(result(text(json.dumps(structured)), structuredContent=structured))
+    assert after["content"][0]["text"].startswith(
+        "The result has 812.1 KiB as JSON, and 402 KiB without the contents that can be kept elsewhere; "
+        "256 KiB is the most that a result may have. All of it is in the artifact "
+    )
+    after, _ = await shortened(result(text("Done."), structuredContent=structured))
+    assert after["content"][0]["text"].startswith("The result has 400.1 KiB as JSON; 256 KiB is the most")
+
+
 async def test_many_small_blocks_above_the_ceiling_are_kept_whole_and_are_no_error():
     value = result(*(text(f"{number:5000}") for number in range(100)))
     after, kept = await shortened(value)
@@ -201,6 +212,6 @@ async def test_what_is_not_json_is_left_to_who_records_it(odd: dict[str, Any]):
 
 async def test_a_prompt_or_resource_above_the_ceiling_is_refused():
     value = {"contents": [{"uri": "a:b", "text": "x" * 300 * KIB}]}
-    with pytest.raises(RpcError, match=r"resources/read a:b gave 300 KiB; a result may have 256 KiB"):
+    with pytest.raises(RpcError, match=r"resources/read a:b gave 300 KiB as JSON; a result may have 256 KiB"):
         refuse_above(LIMITS.most, value, "resources/read a:b")
     assert refuse_above(10**6, value, "resources/read a:b") is value

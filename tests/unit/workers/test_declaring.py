@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -367,6 +368,18 @@ def plain() -> None:
     """."""
 
 
+async def bare_context(ctx, name: str) -> None:  # type: ignore[no-untyped-def]  # pyright: ignore
+    """."""
+
+
+def bare_blocking_context(context, name: str) -> None:  # type: ignore[no-untyped-def]  # pyright: ignore
+    """."""
+
+
+async def bare_open_context(ctx, **arguments: Any) -> None:  # type: ignore[no-untyped-def]  # pyright: ignore
+    """."""
+
+
 REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (undocumented, {}, "needs a docstring"),
     (fine, {"retries": -1}, "retries=-1 cannot be; write how often .* 0 for never"),
@@ -384,9 +397,22 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
         "retry_on holds ToolError, which is an answer .* raise Transient instead",
     ),
     (fine, {"max_crashes": 0}, "max_crashes=0 cannot be; write 1 for a task that must not be started twice"),
+    (
+        fine,
+        {"timeout": "2h", "deadline": "1h"},
+        "timeout='2h' is more than deadline='1h', .* can never be reached; make it less",
+    ),
+    (
+        fine,
+        {"start_within": timedelta(hours=2), "deadline": "1h"},
+        "start_within=.* is more than deadline='1h'",
+    ),
     (fine, {"queue": "a b c/.."}, "'a b c/..' is not the name of a queue; use 1 to 128 of"),
     (fine, {"queue": ""}, "'' is not the name of a queue"),
     (unannotated, {}, r"'name' needs an annotation, for example `name: str`"),
+    (bare_context, {}, "'ctx' has no annotation; if it is the context, write `ctx: TaskContext`"),
+    (bare_blocking_context, {}, "if it is the context, write `context: SyncTaskContext`"),
+    (bare_open_context, {"input_schema": {"type": "object"}}, "write `ctx: TaskContext`"),
     (variadic, {}, r"\*names has no schema"),
     (open_ended, {}, r"\*\*?arguments has no schema"),
     (positional, {}, "positional-only"),
@@ -425,6 +451,14 @@ def test_a_bad_tool_is_refused_by_name(
 ) -> None:
     with pytest.raises(DeclarationError, match=rf"test_declaring\.{function.__qualname__}: .*{message}"):
         tool(**options)(function)
+
+
+def test_a_deadline_below_the_usual_timeout_needs_no_other_timeout() -> None:
+    @tool(deadline="10m", start_within="10m")
+    async def quick() -> None:
+        """."""
+
+    assert (offered_tool(quick).run_timeout_ms, offered_tool(quick).deadline_ms) == (1_800_000, 600_000)
 
 
 def test_a_tool_for_a_process_stands_at_module_level() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,6 +25,8 @@ from workers.tools.sources import SourcePolicy, open_source
 
 if TYPE_CHECKING:
     from mcp_types import ImageContent
+
+    from workers.tools.datasets.load import Dataset, Reading
 
 INLINE_PANELS = 24
 MAX_PANELS = 100
@@ -76,19 +80,13 @@ def profile_dataset(
     """
     # The engine and the drawing weigh a hundred megabytes; only the subprocess that works loads them.
     from workers.tools.datasets.chart.sheet import as_png, draw_sheet
-    from workers.tools.datasets.load import Reading, open_dataset
+    from workers.tools.datasets.load import Reading
     from workers.tools.datasets.profile import profile
 
-    with (
-        open_source(source, SourcePolicy.from_settings(Settings.read())) as local,
-        open_dataset(
-            local,
-            Reading(sheet=sheet, encoding=encoding),
-            Limits(),
-            on_percent=lambda percent: ctx.progress(percent / 100, message=f"Reading {local.name}"),
-            on_engine=lambda engine: ctx.on_cancel(engine.cancel),
-        ) as dataset,
-    ):
+    reading = Reading(sheet=sheet, encoding=encoding)
+    with _opened(
+        ctx, source, reading, lambda percent, what: ctx.progress(percent / 100, message=what)
+    ) as dataset:
         steps = len(dataset.columns) + 2
         summary, columns = profile(
             dataset,
@@ -136,19 +134,13 @@ def query_dataset(
     files, no network, no settings. An error names the columns, so that the query can be repaired.
     """
     # As above.
-    from workers.tools.datasets.load import Reading, open_dataset
+    from workers.tools.datasets.load import Reading
     from workers.tools.datasets.query import run_query
 
-    with (
-        open_source(source, SourcePolicy.from_settings(Settings.read())) as local,
-        open_dataset(
-            local,
-            Reading(sheet=sheet, encoding=encoding, every_sheet=True),
-            Limits(),
-            on_percent=lambda percent: ctx.progress(percent * 0.3, 100, f"Reading {local.name}"),
-            on_engine=lambda engine: ctx.on_cancel(engine.cancel),
-        ) as dataset,
-    ):
+    reading = Reading(sheet=sheet, encoding=encoding, every_sheet=True)
+    with _opened(
+        ctx, source, reading, lambda percent, what: ctx.progress(percent * 0.3, 100, what)
+    ) as dataset:
         ctx.progress(30, 100, "Running the query")
         dataset.engine.allow_seconds(timeout_seconds)
         answer = run_query(
@@ -159,7 +151,7 @@ def query_dataset(
             on_percent=lambda percent: ctx.progress(30 + percent * 0.65, 100, "Running the query"),
         )
         ctx.progress(96, 100, "Saving the result")
-        name = f"{PurePath(local.name).stem or 'dataset'}-result.{result_format}"
+        name = f"{PurePath(dataset.name).stem or 'dataset'}-result.{result_format}"
         file = ctx.artifact(name, answer.file, MIME_TYPES[result_format])
         ctx.progress(100, 100, "Done")
         result = QueryResult(
@@ -175,6 +167,27 @@ def query_dataset(
 
 
 MIME_TYPES = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv"}
+
+
+@contextmanager
+def _opened(
+    ctx: SyncTaskContext, source: str, reading: Reading, on_read: Callable[[float, str], None]
+) -> Generator[Dataset]:
+    """on_read: what percentage of it has been read, and what to say meanwhile."""
+    # As above.
+    from workers.tools.datasets.load import open_dataset
+
+    with (
+        open_source(source, SourcePolicy.from_settings(Settings.read())) as local,
+        open_dataset(
+            local,
+            reading,
+            Limits(),
+            on_percent=lambda percent: on_read(percent, f"Reading {local.name}"),
+            on_engine=lambda engine: ctx.on_cancel(engine.cancel),
+        ) as dataset,
+    ):
+        yield dataset
 
 
 def _brief(columns: list[ColumnProfile]) -> list[ColumnProfile]:

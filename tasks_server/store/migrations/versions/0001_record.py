@@ -1,6 +1,6 @@
 """The record: tasks, what happened to them, what they asked, remembered and produced; workers and their offers.
 
-The checks repeat `store/tables.py` on purpose: a migration says what was true when it was written.
+The checks repeat `store/task_table.py` on purpose: a migration says what was true when it was written.
 """
 
 from __future__ import annotations
