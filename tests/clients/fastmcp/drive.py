@@ -24,10 +24,10 @@ def connected() -> Client[Any]:
 
 async def a_task_is_watched_to_its_result() -> None:
     async with connected() as client:
-        task = await call_tool_task(client, "count", {"to": 5})
+        task = await call_tool_task(client, "count", {"to": 50})
         assert (await task.status()).status == "working"
         assert (await task.wait(timeout=20)).status == "completed"
-        assert (await task.result()).structured_content == {"last": 5}
+        assert (await task.result()).structured_content == {"last": 50}
 
 
 async def a_call_waits_for_its_task() -> None:

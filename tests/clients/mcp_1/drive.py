@@ -113,10 +113,10 @@ async def waiting_for_the_result_brings_progress() -> None:
     heard = Heard()
     async with connected(heard) as session:
         created = await session.experimental.call_tool_as_task(
-            "count", {"to": 25}, meta={"progressToken": TOKEN}
+            "count", {"to": 50}, meta={"progressToken": TOKEN}
         )
         result = await session.experimental.get_task_result(created.task.taskId, CallToolResult)
-        assert result.structuredContent == {"last": 25}
+        assert result.structuredContent == {"last": 50}
         await heard.status("completed")
     assert heard.progress
     for notification in heard.progress:

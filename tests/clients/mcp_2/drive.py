@@ -38,11 +38,11 @@ def text_of(result: CallToolResult) -> str:
 async def a_task_is_watched_to_its_result() -> None:
     seen: list[DetailedTask] = []
     async with Client(URL, extensions=[TasksExtension(seen.append)]) as client:
-        result = await client.call_tool("count", {"to": 5})
-    assert result.structured_content == {"last": 5}
+        result = await client.call_tool("count", {"to": 50})
+    assert result.structured_content == {"last": 50}
     assert seen[0].status == "working"
     assert seen[-1].status == "completed"
-    assert seen[-1].progress["progress"] == 5
+    assert seen[-1].progress["progress"] == 50
 
 
 async def a_task_asks() -> None:

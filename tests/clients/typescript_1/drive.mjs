@@ -68,7 +68,7 @@ await passes({
     connected(async (client) => {
       const progress = [];
       const onprogress = (reported) => progress.push(reported.progress);
-      const { last } = await followed(client, "count", { to: 25 }, { onprogress });
+      const { last } = await followed(client, "count", { to: 50 }, { onprogress });
       assert.equal(last.type, "result");
       assert.ok(progress.length > 0);
       assert.deepEqual(progress, progress.toSorted((a, b) => a - b));
