@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / ".clients"
 SHARED = Path(__file__).parent / "shared"
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-DRIVE_TIMEOUT_SECONDS = 120
+DRIVE_TIMEOUT_SECONDS = 240
 
 
 @dataclass(frozen=True, slots=True)
