@@ -1,0 +1,59 @@
+"""`initialize`: what both sides speak and can do (2025-11-25 basic/lifecycle)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from tasks_server.protocol.jsonrpc import InvalidParams
+from tasks_server.protocol.parts import Parts
+from tasks_server.protocol.server_info import SERVER_INFO
+from tasks_server.protocol.v2025_11_25.revisions import Revision, negotiated
+from tasks_server.protocol.v2025_11_25.session import Session, begin_session
+
+_INSTRUCTIONS = (
+    "Tools run as durable tasks on workers. Large results are resources: read them by the URIs in the result."
+)
+_INSTRUCTIONS_WITH_TASKS = (
+    "Tools run as durable tasks on workers. A call with a `task` gets a handle at once: poll it, ask for its result, "
+    "which also brings its questions, cancel it, or come back later, in another session too. Other calls wait for "
+    "the result. Large results are resources: read them by the URIs in the result."
+)
+
+
+def initialize(parts: Parts, owner: str, params: dict[str, Any]) -> tuple[Session, dict[str, Any]]:
+    """The session that begins, and the InitializeResult. Raises InvalidParams."""
+    requested = params.get("protocolVersion")
+    if not isinstance(requested, str):
+        raise InvalidParams("params.protocolVersion must be a string.")
+    capabilities = params.get("capabilities", {})
+    if not isinstance(capabilities, dict):
+        raise InvalidParams("params.capabilities must be an object.")
+    revision = negotiated(requested)
+    session = begin_session(owner, revision, cast("dict[str, Any]", capabilities))
+    return session, {
+        "protocolVersion": revision.version,
+        "capabilities": _capabilities(parts, revision),
+        "serverInfo": _implementation(revision),
+        "instructions": _INSTRUCTIONS_WITH_TASKS if revision.tasks else _INSTRUCTIONS,
+    }
+
+
+def _capabilities(parts: Parts, revision: Revision) -> dict[str, Any]:
+    capabilities: dict[str, Any] = {
+        "tools": {"listChanged": True},
+        "prompts": {"listChanged": True},
+        "resources": {"listChanged": True, "subscribe": True},
+        "logging": {},
+    }
+    if revision.completions:
+        capabilities["completions"] = {}
+    if revision.tasks:
+        tasks: dict[str, Any] = {"cancel": {}, "requests": {"tools": {"call": {}}}}
+        if parts.tells_callers_apart:
+            tasks["list"] = {}
+        capabilities["tasks"] = tasks
+    return capabilities
+
+
+def _implementation(revision: Revision) -> dict[str, str]:
+    return {name: value for name, value in SERVER_INFO.items() if name != "title" or revision.titles}

@@ -1,0 +1,106 @@
+"""Event ids: where a client has got to in a stream, so that any replica can go on from there.
+
+An id is not sealed: it says nothing that its client does not know, and whatever it names is looked up for the caller
+only. It is unique within a session: every connection has a nonce, every event on it a number.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, cast
+
+import orjson
+
+from tasks_server.protocol.jsonrpc import RequestId
+
+LONGEST_MARK = 8_192
+
+
+class StreamKind(StrEnum):
+    """`call`: a request that the server carries out; `result`: `tasks/result`; `standing`: the GET stream."""
+
+    CALL = "call"
+    RESULT = "result"
+    STANDING = "standing"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How much of a task has been told: log lines up to an event, the highest progress, questions by their keys."""
+
+    event: int = 0
+    progress: float | None = None
+    asked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FollowMark:
+    """A place in the stream that answers one request."""
+
+    kind: StreamKind
+    task_id: str
+    request_id: RequestId
+    progress_token: RequestId | None
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class StandingMark:
+    """A place in the GET stream: everything up to this time of the database has been told."""
+
+    since_ms: int
+
+
+@dataclass(slots=True)
+class Numbering:
+    """One connection's share of event ids. stream names the connection."""
+
+    stream: str = field(default_factory=lambda: secrets.token_urlsafe(6))
+    _number: int = 0
+
+    def write(self, mark: FollowMark | StandingMark) -> str:
+        self._number += 1
+        match mark:
+            case FollowMark(kind, task_id, request_id, token, place):
+                told: list[Any] = [place.event, place.progress, list(place.asked)]
+                content: list[Any] = [kind, task_id, request_id, token, told]
+            case StandingMark(since_ms):
+                content = [StreamKind.STANDING, since_ms]
+        packed = orjson.dumps([*content, self.stream, self._number])
+        return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+
+def read_mark(text: str) -> FollowMark | StandingMark | None:
+    """None for what no server of this kind has written."""
+    if len(text) > LONGEST_MARK:
+        return None
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        content: Any = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError):
+        return None
+    match content:
+        case ["standing", int(since_ms), str(), int()] if since_ms >= 0:
+            return StandingMark(since_ms)
+        case ["call" | "result" as kind, str(task_id), request_id, token, [int(event), progress, list(asked)], str(), int()]:
+            place = _place(event, progress, cast("list[Any]", asked))
+            if place is None or not _is_id(request_id) or not (token is None or _is_id(token)):
+                return None
+            return FollowMark(StreamKind(kind), task_id, request_id, token, place)
+        case _:
+            return None
+
+
+def _place(event: int, progress: Any, asked: list[Any]) -> Place | None:
+    fits = isinstance(progress, int | float | None) and not isinstance(progress, bool)
+    if not fits or not 0 <= event < 2**63 or not all(isinstance(key, str) for key in asked):
+        return None
+    return Place(event, progress, tuple(asked))
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)

@@ -1,0 +1,150 @@
+"""Telling a client what happens in a task while it happens: progress, log lines, questions.
+
+Progress is told live, and never goes back. Log lines are read from the record once they are there, so that a stream
+can go on where another has broken off. A question is put once per stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tasks_server.bus import QuestionMisfit, TaskNoted, TaskProgressed, VoiceTaken
+from tasks_server.log_level import is_wanted
+from tasks_server.protocol.dialect import Outlet
+from tasks_server.protocol.jsonrpc import RequestId
+from tasks_server.protocol.parts import Parts
+from tasks_server.protocol.scalars import number
+from tasks_server.protocol.v2025_11_25.marks import Place
+from tasks_server.protocol.v2025_11_25.questions import QuestionId, as_request
+from tasks_server.protocol.v2025_11_25.results import related
+from tasks_server.protocol.v2025_11_25.session import Session
+from tasks_server.protocol.v2025_11_25.voice import Voice
+from tasks_server.task import InputRequest, Task
+from tasks_server.watch import LiveSignal
+
+LINES_AT_ONCE = 500
+
+
+class Narrator:
+    """Tells one client of one task.
+
+    is_handle: the client knows the task, so every message names it. mark: the event id for a place. place: what has
+    been told already.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        session: Session,
+        outlet: Outlet,
+        task_id: str,
+        voice: Voice,
+        *,
+        progress_token: RequestId | None,
+        is_handle: bool,
+        mark: Callable[[Place], str | None],
+        place: Place,
+    ) -> None:
+        self._parts = parts
+        self._session = session
+        self._outlet = outlet
+        self._task_id = task_id
+        self._voice = voice
+        self._progress_token = progress_token
+        self._meta = {"_meta": related(task_id)} if is_handle else {}
+        self._mark = mark
+        self._event = place.event
+        self._progress = place.progress
+        self._asked = dict.fromkeys(place.asked)
+        self._open: dict[str, InputRequest] = {}
+
+    @property
+    def place(self) -> Place:
+        return Place(self._event, self._progress, tuple(self._asked))
+
+    async def hear(self, event: Task | LiveSignal) -> None:
+        """Tell what is new by it."""
+        match event:
+            case TaskProgressed():
+                await self._tell_progress(event.progress, event.total, event.message)
+            case TaskNoted():
+                await self._tell_lines()
+            case VoiceTaken():
+                if await self._voice.hear(event):
+                    await self._begin_to_speak()
+            case QuestionMisfit():
+                await self._ask_again(event)
+            case Task():
+                await self._look_at(event)
+            case _:
+                pass
+
+    async def skip_lines(self) -> None:
+        """What has been logged so far was for others to tell."""
+        self._event = max(self._event, await self._parts.service.newest_event(self._session.owner, self._task_id))
+
+    async def _begin_to_speak(self) -> None:
+        await self.skip_lines()
+        self._asked.clear()
+        await self._ask()
+
+    async def _look_at(self, task: Task) -> None:
+        if task.is_terminal:
+            await self._tell_lines()
+            self._open = {}
+            return
+        if task.progress is not None:
+            await self._tell_progress(task.progress, task.progress_total, None)
+        self._open = {question.key: question for question in task.input_requests}
+        if self._open:
+            await self._tell_lines()
+        # What has been answered needs no more room in event ids.
+        self._asked = {key: None for key in self._asked if key in self._open}
+        await self._ask()
+
+    async def _ask(self) -> None:
+        for key, question in self._open.items():
+            if key not in self._asked:
+                # Who is silent leaves it to the one who speaks.
+                self._asked[key] = None
+                await self._put(question, QuestionId(self._task_id, key))
+
+    async def _ask_again(self, misfit: QuestionMisfit) -> None:
+        question = self._open.get(misfit.key)
+        if question is not None:
+            await self._put(question, QuestionId(self._task_id, misfit.key, misfit.round + 1), misfit.reason)
+
+    async def _put(self, question: InputRequest, asked: QuestionId, reason: str | None = None) -> None:
+        request = as_request(question, asked, self._session, reason)
+        if request is not None and self._voice.may_speak:
+            method, params = request
+            await self._outlet.ask(str(asked), method, {**params, **self._meta}, self._mark(self.place))
+
+    async def _tell_progress(self, progress: float, total: float | None, message: str | None) -> None:
+        if self._progress_token is None or (self._progress is not None and progress <= self._progress):
+            return
+        self._progress = progress
+        params: dict[str, Any] = {"progressToken": self._progress_token, "progress": number(progress)}
+        if total is not None:
+            params["total"] = number(total)
+        if message is not None and self._session.revision.progress_messages:
+            params["message"] = message
+        await self._notify("notifications/progress", params)
+
+    async def _tell_lines(self) -> None:
+        while True:
+            events = await self._parts.service.events_after(
+                self._session.owner, self._task_id, self._event, LINES_AT_ONCE
+            )
+            for event in events:
+                self._event = event.id
+                if event.kind == "log" and is_wanted(event.body["level"], self._session.log_level):
+                    line = {name: value for name, value in event.body.items() if value is not None}
+                    await self._notify("notifications/message", {"data": None, **line})
+            if len(events) < LINES_AT_ONCE:
+                return
+
+    async def _notify(self, method: str, params: dict[str, Any]) -> None:
+        if self._voice.may_speak:
+            await self._outlet.notify(method, {**params, **self._meta}, self._mark(self.place))
