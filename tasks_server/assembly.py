@@ -23,6 +23,7 @@ from tasks_server.readiness import Readiness, readiness
 from tasks_server.redis_client import UNAVAILABLE, connect, connect_blocking
 from tasks_server.seal import Seal
 from tasks_server.service import TaskService
+from tasks_server.session_news import SessionNews
 from tasks_server.sessions import Sessions
 from tasks_server.settings import Settings
 from tasks_server.store.database import Database
@@ -62,10 +63,12 @@ def assemble(settings: Settings) -> Assembly:
     )
     reader = TaskReader(database)
     watchers = Watchers(bus, reader)
+    session_news = SessionNews(bus)
     requests = ClientRequests(database, Announcer(TaskQueue(redis), bus), Quotas.of(settings))
     parts = Parts(
         service=TaskService(reader, TaskLists(database), requests, watchers),
         sessions=Sessions(database, bus),
+        session_news=session_news,
         catalog=catalog,
         waiting=Waiting(catalog, bus),
         bus=bus,
@@ -88,6 +91,7 @@ def assemble(settings: Settings) -> Assembly:
                     ("listening for changes", bus),
                     ("the catalog", catalog),
                     ("following tasks", watchers),
+                    ("following sessions", session_news),
                 ):
                     background.start_soon(keep_running, part.run, where, defects)
                 yield

@@ -78,6 +78,16 @@ class VoiceTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionMisfit:
+    """A client's answer did not fit this question, for the round-th time; whoever has put it puts it again."""
+
+    task_id: str
+    key: str
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionTask:
     """A task has been handed out in this session."""
 
@@ -124,6 +134,7 @@ Signal = (
     | TaskLogged
     | TaskNoted
     | VoiceTaken
+    | QuestionMisfit
     | SessionTask
     | SessionChanged
     | SessionMessage
@@ -139,6 +150,7 @@ SIGNALS: tuple[type[Signal], ...] = (
     TaskLogged,
     TaskNoted,
     VoiceTaken,
+    QuestionMisfit,
     SessionTask,
     SessionChanged,
     SessionMessage,

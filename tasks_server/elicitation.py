@@ -21,7 +21,11 @@ ELICIT = "elicitation/create"
 SAMPLE = "sampling/createMessage"
 LIST_ROOTS = "roots/list"
 
+REFUSED: dict[str, Any] = {"action": "cancel"}
+"""A response that is none: the client could or would not answer. It fits every question."""
+
 _ACTIONS = ("accept", "decline", "cancel")
+_REFUSALS = ("decline", "cancel")
 _MAX_REASONS = 3
 _WAITED_MS = "unansweredForMs"
 
@@ -82,6 +86,8 @@ def check_answer(key: str, request: Mapping[str, Any], response: Any) -> None:
     params = cast("Mapping[str, Any]", request.get("params") or {})
     if method == ELICIT:
         _check_elicited(key, params, answer)
+    elif answer.get("action") in _REFUSALS:
+        pass
     elif method == SAMPLE:
         _check_sampled(key, answer)
     elif method == LIST_ROOTS:

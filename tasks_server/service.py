@@ -96,6 +96,10 @@ class TaskService:
         """Log lines and questions of a task from behind this event on (0: all of them), oldest first."""
         return await self._reader.events_after(owner, task_id, after_id, limit)
 
+    async def newest_event(self, owner: str, task_id: str) -> int:
+        """Behind which event only what is to come is found; 0 if there is none yet."""
+        return await self._reader.newest_event(owner, task_id)
+
     async def clock(self) -> int:
         """The database's time in milliseconds, by which tasks change."""
         return await self._lists.clock()

@@ -67,6 +67,11 @@ class Settings(BaseSettings):
         ge=0,
         description="How long a call of a client without tasks waits before its answer is the task's id; 0: no limit.",
     )
+    stream_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="After how long streams of 2025-11-25 are closed for their clients to come back; empty: never.",
+    )
     lease_seconds: float = Field(
         default=15.0, gt=0, description="A worker that is silent for this long has lost its tasks."
     )

@@ -18,6 +18,7 @@ import anyio
 
 from tasks_server.bus import (
     Bus,
+    QuestionMisfit,
     Resync,
     Signal,
     TaskChanged,
@@ -38,7 +39,7 @@ REREAD_WITHOUT_BUS_SECONDS = 1.0
 READ_AT_ONCE = 500
 SIGNALS_KEPT = 1_000
 
-LiveSignal = TaskProgressed | TaskLogged | TaskNoted | VoiceTaken
+LiveSignal = TaskProgressed | TaskLogged | TaskNoted | VoiceTaken | QuestionMisfit
 
 
 class Watch:
@@ -156,7 +157,7 @@ class Watchers:
             case TaskChanged(task_id):
                 if task_id in self._by_task:
                     self._mark([task_id])
-            case TaskProgressed() | TaskLogged() | TaskNoted() | VoiceTaken():
+            case TaskProgressed() | TaskLogged() | TaskNoted() | VoiceTaken() | QuestionMisfit():
                 for watch in self._by_task.get(signal.task_id, ()):
                     watch.offer_signal(signal)
             case Resync():

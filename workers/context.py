@@ -17,7 +17,7 @@ from workers.current_run import CurrentRun, Run
 from workers.daemon_thread import in_thread
 from workers.names import check_file_name, check_media_type, check_name
 from workers.port import TaskPort
-from workers.questions import Deadline, Form, accepted, form_request, url_request
+from workers.questions import Deadline, Form, accepted, form_request, refused, url_request
 from workers.schemas import JsonSchema
 from workers.step import Steps, StepValue, is_async
 from workers.units import Duration
@@ -133,6 +133,7 @@ class TaskContext(CurrentRun):
         if system_prompt is not None:
             params["systemPrompt"] = system_prompt
         response = await self._port.request_input(_checked(key), "sampling/createMessage", params)
+        refused("The client's model", response)
         return CreateMessageResult.model_validate(response)
 
     async def roots(self, *, key: str | None = None) -> list[Root]:
@@ -140,6 +141,7 @@ class TaskContext(CurrentRun):
         from mcp_types import ListRootsResult
 
         response = await self._port.request_input(_checked(key), "roots/list", {})
+        refused("The client's roots", response)
         return ListRootsResult.model_validate(response).roots
 
     @overload

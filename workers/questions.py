@@ -126,6 +126,12 @@ def accepted(message: str, response: Mapping[str, Any]) -> None:
         raise Declined("decline" if action == "decline" else "cancel", message)
 
 
+def refused(what: str, response: Mapping[str, Any]) -> None:
+    """Raise Declined if the client would not give `what` at all; only elicitations have a field for that."""
+    if "action" in response:
+        accepted(what, response)
+
+
 def form_request(message: str, schema: JsonSchema) -> dict[str, Any]:
     return {"mode": "form", "message": message, "requestedSchema": schema}
 

@@ -13,11 +13,12 @@ from tasks_server.errors import (
     IdempotencyConflict,
     InvalidAnswer,
     RpcError,
+    SubscriptionRefused,
     TaskNotFound,
     TooManyQueued,
 )
-from tasks_server.protocol.dialect import Outlet
-from tasks_server.protocol.jsonrpc import InvalidParams, RequestId, encode_error
+from tasks_server.protocol.dialect import Outlet, Stream
+from tasks_server.protocol.jsonrpc import InvalidParams, RequestId, encode_error, encode_result
 
 DATABASE_AWAY = "The database cannot be reached or takes no changes at the moment; try again soon."
 
@@ -55,13 +56,26 @@ class Streamed:
     run: Callable[[Outlet], Awaitable[Final | None]]
 
 
+def streamed(request_id: RequestId, stream: Stream) -> Streamed:
+    """The stream with its result, or the error that it raises, as a response."""
+
+    async def run(outlet: Outlet) -> Final | None:
+        async def finish() -> Final | None:
+            result = await stream.run(outlet)
+            return None if result is None else Final(encode_result(request_id, result))
+
+        return await guarded(request_id, finish)
+
+    return Streamed(run)
+
+
 async def guarded(request_id: RequestId, work: Callable[[], Awaitable[T]]) -> T | Final:
     """What `work` returns, or the error response to what it raises."""
     try:
         return await work()
     except RpcError as error:
         return failed(request_id, error)
-    except (TaskNotFound, InvalidAnswer) as error:
+    except (TaskNotFound, InvalidAnswer, SubscriptionRefused) as error:
         return failed(request_id, InvalidParams(str(error)))
     except IdempotencyConflict as error:
         return failed(request_id, InvalidParams(str(error), {"idempotencyKey": error.key}))

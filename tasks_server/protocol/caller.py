@@ -30,6 +30,7 @@ class Caller:
 
     owner is who the transport found the sender to be; all tasks are scoped by it. capabilities is the
     request's ClientCapabilities object. Who the client says it is decides nothing and is not kept.
+    session and request_id: where the request can be found again, for revisions that have sessions.
     """
 
     owner: str
@@ -37,6 +38,8 @@ class Caller:
     capabilities: dict[str, Any]
     log_level: str | None = None
     progress_token: str | int | None = None
+    session: str | None = None
+    request_id: str | int | None = None
 
     @property
     def declares_tasks(self) -> bool:
@@ -67,6 +70,10 @@ class Caller:
             protocol_version=self.protocol_version,
             capabilities=self.capabilities,
             log_level=self.log_level,
+            # Without a session nothing of the request is said again later.
+            progress_token=None if self.session is None else self.progress_token,
+            session=self.session,
+            request_id=self.request_id,
         )
 
 
@@ -81,13 +88,17 @@ def read_caller(owner: str, meta: dict[str, Any]) -> Caller:
     log_level = meta.get(LOG_LEVEL_KEY)
     if log_level is not None and log_level not in LOG_LEVELS:
         raise InvalidParams(f"params._meta['{LOG_LEVEL_KEY}'] must be one of {', '.join(LOG_LEVELS)}.")
-    token = meta.get("progressToken")
-    if isinstance(token, bool) or not isinstance(token, str | int | None):
-        raise InvalidParams("params._meta.progressToken must be a string or an integer.")
     return Caller(
         owner=owner,
         protocol_version=meta[VERSION_KEY],
         capabilities=cast("dict[str, Any]", capabilities),
         log_level=log_level,
-        progress_token=token,
+        progress_token=read_progress_token(meta),
     )
+
+
+def read_progress_token(meta: dict[str, Any]) -> str | int | None:
+    token = meta.get("progressToken")
+    if isinstance(token, bool) or not isinstance(token, str | int | None):
+        raise InvalidParams("params._meta.progressToken must be a string or an integer.")
+    return token

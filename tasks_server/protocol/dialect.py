@@ -64,9 +64,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer that takes its time. Cancelling `run` means that the client has gone."""
+    """An answer that takes its time. Cancelling `run` means that the client has gone.
 
-    run: Callable[[Outlet], Awaitable[Result]]
+    run returns None if the stream ends without a result, because its client can come back for it or wants none.
+    """
+
+    run: Callable[[Outlet], Awaitable[Result | None]]
 
 
 Handler = Callable[[Call], Awaitable[Result | Stream]]

@@ -7,13 +7,13 @@ the only place that chooses between revisions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from tasks_server.errors import METHOD_NOT_FOUND, RpcError
-from tasks_server.protocol.answers import Accepted, Final, Streamed, failed, guarded
+from tasks_server.protocol.answers import Accepted, Final, Streamed, failed, guarded, streamed
 from tasks_server.protocol.caller import read_caller
-from tasks_server.protocol.dialect import Call, Dialect, Handler, Outlet, Stream
+from tasks_server.protocol.dialect import Call, Dialect, Handler, Stream
 from tasks_server.protocol.headers import PROTOCOL_VERSION, Headers
 from tasks_server.protocol.jsonrpc import (
     MalformedMessage,
@@ -43,6 +43,11 @@ class Router:
         self._parts = parts
         self._served = {dialect.version: dialect for dialect in dialects}
 
+    @property
+    def served(self) -> Collection[str]:
+        """The revisions that are answered here."""
+        return self._served
+
     async def receive(self, body: bytes, owner: str, headers: Headers | None) -> Accepted | Final | Streamed:
         """Answer one message from `owner`. Errors are answers; only bugs and cancellation raise."""
         try:
@@ -68,11 +73,8 @@ class Router:
             handler, call = self._check(request, owner, headers)
             answer = await handler(call)
             if isinstance(answer, Stream):
-                return Streamed(lambda outlet: guarded(request.id, lambda: finish(answer, outlet)))
+                return streamed(request.id, answer)
             return Final(encode_result(request.id, answer))
-
-        async def finish(stream: Stream, outlet: Outlet) -> Final:
-            return Final(encode_result(request.id, await stream.run(outlet)))
 
         return await guarded(request.id, begin)
 

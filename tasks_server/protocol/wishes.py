@@ -33,7 +33,7 @@ class Wishes:
 
 def read_wishes(call: Call) -> Wishes:
     """Raises InvalidParams for a wish that cannot be understood, or that is said twice and differently."""
-    meta: dict[str, Any] = call.params["_meta"]
+    meta: dict[str, Any] = call.params.get("_meta") or {}
     return Wishes(_idempotency_key(call, meta), _priority(meta))
 
 

@@ -53,6 +53,12 @@ class TaskReader:
             rows = (await connection.execute(query)).all()
         return [TaskEvent(row.id, row.kind, decode_json(row.body)) for row in rows]
 
+    async def newest_event(self, owner: str, task_id: str) -> int:
+        """The id of whatever has been recorded last of a task of this owner; 0 if nothing has."""
+        async with self._database.reading() as connection:
+            newest = await connection.execute(lists_sql.newest_event(owner, task_id))
+            return newest.scalar_one() or 0
+
     async def _select(self, ids: Sequence[str]) -> Sequence[Task | TaskUnreadable | None]:
         # Ids come from outside and share a statement: one that the database refuses must not fail the others.
         unique = [task_id for task_id in dict.fromkeys(ids) if is_storable(task_id)]

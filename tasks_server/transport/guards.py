@@ -85,10 +85,17 @@ class CrossOrigin(CORSMiddleware):
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         super().__init__(
             app,
-            allow_methods=("GET", "HEAD", "POST"),
+            allow_methods=("DELETE", "GET", "HEAD", "POST"),
             allow_headers=(ANY,),
             allow_private_network=True,
-            expose_headers=("Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Retry-After"),
+            expose_headers=(
+                "Accept-Ranges",
+                "Content-Disposition",
+                "Content-Range",
+                "ETag",
+                "Mcp-Session-Id",
+                "Retry-After",
+            ),
         )
         self._origins = TrustedOrigins(settings)
 

@@ -1,13 +1,13 @@
 """The HTTP face: the MCP endpoint, health, and downloads of artifacts.
 
 Streamable HTTP as of 2026-07-28 (basic/transports/streamable-http): one endpoint, POST only, one message in,
-one JSON body or one event stream out, no sessions.
+one JSON body or one event stream out, no sessions. What older clients send there goes to `sessions.py`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -28,15 +28,17 @@ from tasks_server.errors import (
     PARSE_ERROR,
     TOO_MANY_QUEUED,
     UNSUPPORTED_PROTOCOL_VERSION,
-    RpcError,
 )
 from tasks_server.protocol.answers import Accepted, Final, Streamed
-from tasks_server.protocol.headers import Headers
-from tasks_server.protocol.jsonrpc import encode_error
+from tasks_server.protocol.eras import has_handshake
+from tasks_server.protocol.headers import PROTOCOL_VERSION, Headers
+from tasks_server.protocol.jsonrpc import MalformedMessage, decode
 from tasks_server.protocol.parts import Parts
 from tasks_server.protocol.router import Router
 from tasks_server.protocol.server_info import SERVER_INFO
-from tasks_server.protocol.v2026_07_28.dialect import DIALECT
+from tasks_server.protocol.v2025_11_25.dispatcher import Dispatcher
+from tasks_server.protocol.v2025_11_25.revisions import REVISIONS
+from tasks_server.protocol.v2026_07_28.dialect import DIALECT, VERSION
 from tasks_server.readiness import Readiness
 from tasks_server.settings import Settings
 from tasks_server.transport.downloads import ArtifactDownload
@@ -49,10 +51,15 @@ from tasks_server.transport.guards import (
     caller_of,
     read_body,
 )
+from tasks_server.transport.sessions import (
+    EVENT_STREAM,
+    JSON,
+    SESSION_ID,
+    SessionEndpoint,
+    json_response,
+    refusal,
+)
 from tasks_server.transport.sse import answering
-
-JSON = "application/json"
-EVENT_STREAM = "text/event-stream"
 
 WELCOME: Mapping[str, Any] = {
     "name": SERVER_INFO["name"],
@@ -77,11 +84,19 @@ Look = Callable[[], Awaitable[Readiness]]
 
 
 class McpEndpoint:
-    """`/mcp` as an ASGI application."""
+    """`/mcp` as an ASGI application, for clients with sessions and without."""
 
-    def __init__(self, router: Router, max_request_bytes: int) -> None:
+    def __init__(
+        self,
+        router: Router,
+        sessions: SessionEndpoint,
+        max_request_bytes: int,
+        stream_seconds: float | None = None,
+    ) -> None:
         self._router = router
+        self._sessions = sessions
         self._max_request_bytes = max_request_bytes
+        self._stream_seconds = stream_seconds
         self._bells: set[anyio.Event] = set()
 
     def ring(self) -> None:
@@ -91,27 +106,42 @@ class McpEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        answer = _objection(request) or await self._answer(request)
+        answer = await self._answer(request)
         if not isinstance(answer, Streamed):
             await answer(scope, receive, send)
             return
-        async with answering(answer, receive, self._bells) as current:
+        at_once = request.method == "GET"
+        async with answering(
+            answer, receive, self._bells, at_once=at_once, stream_seconds=self._stream_seconds
+        ) as current:
             if isinstance(current.first, Final):
                 await _json(current.first)(scope, receive, send)
             else:
                 await current.respond(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response | Streamed:
+        if request.method == "POST":
+            return _objection(request) or await self._post(request)
+        if request.method in ("GET", "DELETE") and _is_of_session(request):
+            return await (self._sessions.get if request.method == "GET" else self._sessions.delete)(request)
+        return refusal(405, "Without a session the MCP endpoint takes POST only.", Allow="POST")
+
+    async def _post(self, request: Request) -> Response | Streamed:
         try:
             body = await read_body(request, self._max_request_bytes)
         except BodyTooLarge:
-            return _refusal(413, f"The body is larger than {self._max_request_bytes} bytes.")
+            return refusal(413, f"The body is larger than {self._max_request_bytes} bytes.")
         except BodyTooSlow:
-            return _refusal(408, "The body did not come in time.", Connection="close")
+            return refusal(408, "The body did not come in time.", Connection="close")
         except ClientDisconnect:
             return Response(status_code=400)
-        headers = Headers(request.headers.raw)
-        match await self._router.receive(body, caller_of(request), headers):
+        version = request.headers.get(PROTOCOL_VERSION)
+        if version not in self._router.served:
+            with suppress(MalformedMessage):
+                decoded = decode(body)
+                if has_handshake(decoded, version, names_session=SESSION_ID in request.headers):
+                    return await self._sessions.post(request, decoded)
+        match await self._router.receive(body, caller_of(request), Headers(request.headers.raw)):
             case Accepted():
                 return Response(status_code=202)
             case Final() as final:
@@ -127,7 +157,12 @@ def create_http_app(
 
     look says what can be reached. `app.state.mcp` is the McpEndpoint.
     """
-    endpoint = McpEndpoint(Router(parts, [DIALECT]), settings.max_request_bytes)
+    endpoint = McpEndpoint(
+        Router(parts, [DIALECT]),
+        SessionEndpoint(Dispatcher(parts)),
+        settings.max_request_bytes,
+        settings.stream_seconds,
+    )
     guards = [Middleware(OriginGuard, settings=settings), Middleware(CrossOrigin, settings=settings)]
     download = ArtifactDownload(parts.artifacts)
 
@@ -156,24 +191,20 @@ def create_http_app(
 
 
 def _objection(request: Request) -> Response | None:
-    if request.method != "POST":
-        return _refusal(405, "The MCP endpoint takes POST only.", Allow="POST")
     if not accepts(request.headers.get("accept"), (JSON, EVENT_STREAM)):
-        return _refusal(406, f"The client must accept both {JSON} and {EVENT_STREAM}.")
+        return refusal(406, f"The client must accept both {JSON} and {EVENT_STREAM}.")
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        return _refusal(415, f"The body must be {JSON}.")
+        return refusal(415, f"The body must be {JSON}.")
     return None
 
 
-def _refusal(status: int, reason: str, **headers: str) -> Response:
-    return Response(encode_error(None, RpcError(INVALID_REQUEST, reason)), status, headers, JSON)
+def _is_of_session(request: Request) -> bool:
+    version = request.headers.get(PROTOCOL_VERSION)
+    return version in REVISIONS or (version != VERSION and SESSION_ID in request.headers)
 
 
 def _json(final: Final) -> Response:
-    headers: dict[str, str] = {}
-    if final.retry_after_ms is not None:
-        headers["Retry-After"] = str(math.ceil(final.retry_after_ms / 1000))
-    return Response(final.payload, STATUS_OF_ERROR.get(final.error_code, 200), headers, JSON)
+    return json_response(final, STATUS_OF_ERROR.get(final.error_code))
 
 
 def _plain_json(content: Mapping[str, Any], status: int = 200) -> Response:

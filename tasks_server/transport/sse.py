@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -31,29 +32,51 @@ SEND_TIMEOUT_SECONDS = 30.0
 FAREWELL_SECONDS = 3.0
 """How long streams have to end properly when the server stops; uvicorn cuts what takes much longer."""
 
+COME_BACK_MS = 500
+"""How long a client that was sent away waits before it comes back. One whose server stops comes back at once."""
+
 _BUFFERED_MESSAGES = 64
 
 
 class HttpOutlet:
-    """The way back to one client. The closing bell is rung by the server that stops."""
+    """The way back to one client. The closing bell is rung by the server that stops.
 
-    def __init__(self, messages: MemoryObjectSendStream[bytes | Final]) -> None:
+    stream_seconds: after how long a client that knows where to come back is sent away, to come back.
+    """
+
+    def __init__(
+        self, messages: MemoryObjectSendStream[bytes | Final], stream_seconds: float | None = None
+    ) -> None:
         self._messages = messages
+        self._stream_seconds = math.inf if stream_seconds is None else stream_seconds
+        self._lasting = anyio.CancelScope()
+        self._is_primed = False
         self.bell = anyio.Event()
 
     async def notify(self, method: str, params: dict[str, Any], mark: str | None = None) -> None:
-        await self._messages.send(encode_notification(method, params))
+        await self._messages.send(_event(encode_notification(method, params), mark))
 
     async def ask(
         self, request_id: str, method: str, params: dict[str, Any], mark: str | None = None
     ) -> None:
-        await self._messages.send(encode_request(request_id, method, params))
+        await self._messages.send(_event(encode_request(request_id, method, params), mark))
 
     async def prime(self, mark: str) -> None:
-        pass
+        await self._messages.send(_event(b"", mark))
+        self._is_primed = True
+        self._lasting.deadline = anyio.current_time() + self._stream_seconds
 
     async def closing(self) -> None:
-        await self.bell.wait()
+        with self._lasting:
+            await self.bell.wait()
+
+    async def end(self, final: Final | None) -> None:
+        """The last message, or when to come back for it."""
+        if final is not None:
+            await self._messages.send(final)
+        elif self._is_primed:
+            pause_ms = 0 if self.bell.is_set() else COME_BACK_MS
+            await self._messages.send(b"retry: %d\r\n\r\n" % pause_ms)
 
 
 class Answering:
@@ -67,7 +90,7 @@ class Answering:
     @property
     def first(self) -> bytes | Final | None:
         """The first message, if it is there."""
-        return self._first.result() if self._first.done() else None
+        return self._first.result() if self._first.done() and self._first.exception() is None else None
 
     async def begin(self, receive: Receive) -> None:
         """Wait for the first message, until patience ends or the client goes."""
@@ -96,24 +119,30 @@ class Answering:
 
     async def _events(self) -> AsyncGenerator[bytes]:
         with suppress(anyio.EndOfStream):
-            yield _event(await self._first)
+            yield _framed(await self._first)
         async for message in self._messages:
-            yield _event(message)
+            yield _framed(message)
 
 
 @asynccontextmanager
 async def answering(
-    streamed: Streamed, receive: Receive, bells: set[anyio.Event]
+    streamed: Streamed,
+    receive: Receive,
+    bells: set[anyio.Event],
+    *,
+    at_once: bool = False,
+    stream_seconds: float | None = None,
 ) -> AsyncGenerator[Answering]:
-    """Start working on an answer, and stop when the block is left. Its bell is in `bells` meanwhile."""
+    """Start working on an answer, and stop when the block is left. Its bell is in `bells` meanwhile.
+
+    at_once: it is a stream whatever comes first. stream_seconds: see `HttpOutlet`.
+    """
     sender, receiver = anyio.create_memory_object_stream[bytes | Final](_BUFFERED_MESSAGES)
-    outlet = HttpOutlet(sender)
+    outlet = HttpOutlet(sender, stream_seconds)
 
     async def work() -> None:
         async with sender:
-            final = await streamed.run(outlet)
-            if final is not None:
-                await sender.send(final)
+            await outlet.end(await streamed.run(outlet))
 
     running = asyncio.create_task(work())
     bells.add(outlet.bell)
@@ -121,7 +150,8 @@ async def answering(
         async with receiver:
             current = Answering(outlet.bell, receiver)
             try:
-                await current.begin(receive)
+                if not at_once:
+                    await current.begin(receive)
                 yield current
             finally:
                 await current.stop()
@@ -140,6 +170,10 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-def _event(message: bytes | Final) -> bytes:
-    payload = message.payload if isinstance(message, Final) else message
-    return b"data: " + payload + b"\r\n\r\n"
+def _framed(message: bytes | Final) -> bytes:
+    return _event(message.payload) if isinstance(message, Final) else message
+
+
+def _event(payload: bytes, mark: str | None = None) -> bytes:
+    named = b"" if mark is None else b"id: " + mark.encode() + b"\r\n"
+    return named + b"data: " + payload + b"\r\n\r\n"

@@ -86,8 +86,8 @@ def read_mark(text: str) -> FollowMark | StandingMark | None:
     match content:
         case ["standing", int(since_ms), str(), int()] if since_ms >= 0:
             return StandingMark(since_ms)
-        case ["call" | "result" as kind, str(task_id), request_id, token, [int(event), progress, list(asked)], str(), int()]:
-            place = _place(event, progress, cast("list[Any]", asked))
+        case ["call" | "result" as kind, str(task_id), request_id, token, told, str(), int()]:
+            place = _place(told)
             if place is None or not _is_id(request_id) or not (token is None or _is_id(token)):
                 return None
             return FollowMark(StreamKind(kind), task_id, request_id, token, place)
@@ -95,11 +95,15 @@ def read_mark(text: str) -> FollowMark | StandingMark | None:
             return None
 
 
-def _place(event: int, progress: Any, asked: list[Any]) -> Place | None:
-    fits = isinstance(progress, int | float | None) and not isinstance(progress, bool)
-    if not fits or not 0 <= event < 2**63 or not all(isinstance(key, str) for key in asked):
-        return None
-    return Place(event, progress, tuple(asked))
+def _place(told: Any) -> Place | None:
+    match told:
+        case [int(event), int() | float() | None as progress, list()] if 0 <= event < 2**63:
+            asked = cast("list[Any]", told[2])
+            return (
+                Place(event, progress, tuple(asked)) if all(isinstance(key, str) for key in asked) else None
+            )
+        case _:
+            return None
 
 
 def _is_id(value: Any) -> bool:

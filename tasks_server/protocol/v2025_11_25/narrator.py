@@ -30,7 +30,7 @@ class Narrator:
     """Tells one client of one task.
 
     is_handle: the client knows the task, so every message names it. mark: the event id for a place. place: what has
-    been told already.
+    been told already. Unless asks_at_once, questions wait for `ask`. log_level: the least severe that is told.
     """
 
     def __init__(
@@ -45,7 +45,9 @@ class Narrator:
         is_handle: bool,
         mark: Callable[[Place], str | None],
         place: Place,
+        asks_at_once: bool = True,
     ) -> None:
+        self.log_level = session.log_level
         self._parts = parts
         self._session = session
         self._outlet = outlet
@@ -54,6 +56,7 @@ class Narrator:
         self._progress_token = progress_token
         self._meta = {"_meta": related(task_id)} if is_handle else {}
         self._mark = mark
+        self._asks_at_once = asks_at_once
         self._event = place.event
         self._progress = place.progress
         self._asked = dict.fromkeys(place.asked)
@@ -82,12 +85,16 @@ class Narrator:
 
     async def skip_lines(self) -> None:
         """What has been logged so far was for others to tell."""
-        self._event = max(self._event, await self._parts.service.newest_event(self._session.owner, self._task_id))
+        self._event = max(
+            self._event, await self._parts.service.newest_event(self._session.owner, self._task_id)
+        )
 
     async def _begin_to_speak(self) -> None:
         await self.skip_lines()
-        self._asked.clear()
-        await self._ask()
+        if self._voice.claims:
+            # Whoever has put them has gone; a client that has them still sees that they are the same.
+            self._asked.clear()
+            await self.ask()
 
     async def _look_at(self, task: Task) -> None:
         if task.is_terminal:
@@ -101,9 +108,15 @@ class Narrator:
             await self._tell_lines()
         # What has been answered needs no more room in event ids.
         self._asked = {key: None for key in self._asked if key in self._open}
-        await self._ask()
+        if self._asks_at_once:
+            await self.ask()
 
-    async def _ask(self) -> None:
+    @property
+    def has_unasked(self) -> bool:
+        return any(key not in self._asked for key in self._open)
+
+    async def ask(self) -> None:
+        """Put the questions that are open and have not been put."""
         for key, question in self._open.items():
             if key not in self._asked:
                 # Who is silent leaves it to the one who speaks.
@@ -139,7 +152,7 @@ class Narrator:
             )
             for event in events:
                 self._event = event.id
-                if event.kind == "log" and is_wanted(event.body["level"], self._session.log_level):
+                if event.kind == "log" and is_wanted(event.body["level"], self.log_level):
                     line = {name: value for name, value in event.body.items() if value is not None}
                     await self._notify("notifications/message", {"data": None, **line})
             if len(events) < LINES_AT_ONCE:

@@ -101,9 +101,8 @@ def _names_uri(data: Any) -> bool:
 
 
 def _result(stored: str, revision: Revision, meta: dict[str, Any] | None) -> Result:
-    if meta is None or '"_meta":' not in stored:
-        if not _has_unknown(stored, revision):
-            return orjson.Fragment(stored if meta is None else _spliced(stored, meta))
+    if (meta is None or '"_meta":' not in stored) and not _has_unknown(stored, revision):
+        return orjson.Fragment(stored if meta is None else _spliced(stored, meta))
     result: dict[str, Any] = _known(orjson.loads(stored), revision)
     if meta is not None:
         result["_meta"] = {**result.get("_meta", {}), **meta}
@@ -142,6 +141,9 @@ def _known_block(block: dict[str, Any], revision: Revision) -> dict[str, Any]:
             named = " ".join(str(block[field]) for field in ("name", "description") if block.get(field))
             return {"type": "text", "text": f"Resource {named}: {uri}".replace(" : ", ": ")}
         case {"type": "audio"} if not revision.audio:
-            return {"type": "text", "text": f"Audio ({block.get('mimeType')}), which this client cannot take."}
+            return {
+                "type": "text",
+                "text": f"Audio ({block.get('mimeType')}), which this client cannot take.",
+            }
         case _:
             return block

@@ -21,24 +21,32 @@ CANCELLED = "cancelled"
 
 
 class Voice:
-    """One stream's part in it. claims: whether it speaks because it says so; one that does not yields to all."""
+    """One stream's part in it.
 
-    def __init__(self, bus: Bus, subject: str, stream: str, *, claims: bool) -> None:
+    claims: whether it speaks because it says so; one that does not yields to all. under: without which it is silent.
+    """
+
+    def __init__(
+        self, bus: Bus, subject: str, stream: str, *, claims: bool, under: Voice | None = None
+    ) -> None:
         self._bus = bus
         self._subject = subject
         self._stream = stream
-        self._claims = claims
+        self.claims = claims
+        self._under = under
         self._speaker = NOBODY
         self._heard_at = 0.0
 
     @property
     def may_speak(self) -> bool:
+        if self._under is not None and not self._under.may_speak:
+            return False
         if self._speaker in (NOBODY, self._stream):
             return True
         return time.monotonic() - self._heard_at > FREE_AFTER_SECONDS
 
     async def claim(self) -> None:
-        if self._claims:
+        if self.claims:
             self._speaker = self._stream
             await self._bus.publish(VoiceTaken(self._subject, self._stream))
 
@@ -53,11 +61,11 @@ class Voice:
 
     async def keep(self) -> None:
         """Say now and then that this stream speaks, until cancelled."""
-        while self._claims:
+        while self.claims:
             await asyncio.sleep(RENEW_SECONDS)
             if self.may_speak:
                 await self.claim()
 
     async def release(self) -> None:
-        if self._claims and self._speaker == self._stream:
+        if self.claims and self._speaker == self._stream:
             await self._bus.publish(VoiceTaken(self._subject, NOBODY))

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from tasks_server.bus import TaskLogged, TaskNoted, TaskProgressed, VoiceTaken
+from tasks_server.bus import TaskLogged, TaskProgressed
 from tasks_server.elicitation import cannot_be_asked, merge_capabilities
 from tasks_server.errors import INTERNAL_ERROR, RpcError, TaskNotFound, TasksError
 from tasks_server.protocol.dialect import Call, Outlet, Stream
@@ -149,7 +149,7 @@ class Attached:
                         await self._tell_log(event)
                     case Task() if (result := await self._look_at(event)) is not None:
                         return result
-                    case Task() | TaskNoted() | VoiceTaken():
+                    case _:
                         pass
         raise TaskNotFound(self.task_id)
 

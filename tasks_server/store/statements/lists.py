@@ -85,6 +85,11 @@ def task_of_request(owner: str, session: str, request_key: str) -> Selection:
     )
 
 
+def newest_event(owner: str, task_id: str) -> Selection:
+    is_own = exists().where(t.id == task_id, t.owner == owner)
+    return select(func.max(e.id)).where(e.task_id == task_id, is_own)
+
+
 def events_after(owner: str, task_id: str, after: int, limit: int) -> Selection:
     """What a client is told of a task beside its status, in the order of the commits."""
     is_own = exists().where(t.id == task_id, t.owner == owner)
