@@ -166,21 +166,18 @@ def handshake(**params: Any) -> Request:
 
 
 @pytest.mark.spec(LEGACY)
-async def test_a_legacy_client_is_told_what_it_asked_for_and_what_is_served(wire: Wire):
-    reply = await wire.refusal(handshake())
-    assert reply.refusal == (404, -32601)
-    assert "2025-11-25" in reply.error["message"]
-    assert VERSION in reply.error["message"]
-    assert reply.error["data"] == {"supported": [VERSION], "requested": "2025-11-25"}
+async def test_a_legacy_handshake_begins_a_session_beside_the_stateless_requests(wire: Wire):
+    response = await wire.post(handshake())
+    assert response.json()["result"]["protocolVersion"] == "2025-11-25"
+    assert response.headers["mcp-session-id"]
 
 
 @pytest.mark.spec(LEGACY)
 @pytest.mark.parametrize("version", [..., None, 20251125, []])
-async def test_a_legacy_client_that_names_no_version_is_told_those_that_are_served(wire: Wire, version: Any):
-    reply = await wire.refusal(handshake().params(protocolVersion=version))
-    assert reply.refusal == (404, -32601)
-    assert VERSION in reply.error["message"]
-    assert reply.error["data"] == {"supported": [VERSION]}
+async def test_a_legacy_client_that_names_no_version_has_no_session(wire: Wire, version: Any):
+    response = await wire.post(handshake().params(protocolVersion=version))
+    assert response.json()["error"]["code"] == -32602
+    assert "mcp-session-id" not in response.headers
 
 
 @pytest.mark.spec(LEGACY)
