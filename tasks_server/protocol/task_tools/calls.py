@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -81,8 +81,14 @@ async def _wait(parts: Parts, owner: str, arguments: Mapping[str, Any]) -> Answe
     task = await _found(parts, owner, arguments)
     if task.is_terminal:
         return _ended(task)
+    wait = waiting_for(parts, owner, task.id)
+    return replace(wait, seconds=min(arguments.get("seconds", wait.seconds), wait.seconds))
+
+
+def waiting_for(parts: Parts, owner: str, task_id: str) -> Wait:
+    """The longest that a task is waited for in one go."""
     most = min(offers.LONGEST_WAIT_SECONDS, parts.attached_wait_seconds or offers.LONGEST_WAIT_SECONDS)
-    return Wait(parts, owner, task.id, min(arguments.get("seconds", most), most))
+    return Wait(parts, owner, task_id, most)
 
 
 async def _result(parts: Parts, owner: str, arguments: Mapping[str, Any]) -> ToolResult | Delivered:

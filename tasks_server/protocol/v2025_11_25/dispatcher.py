@@ -22,7 +22,8 @@ from tasks_server.protocol.jsonrpc import (
     encode_result,
     read_message,
 )
-from tasks_server.protocol.v2025_11_25 import follower, standing
+from tasks_server.protocol.v2025_11_25 import standing
+from tasks_server.protocol.v2025_11_25.awaited import resume
 from tasks_server.protocol.v2025_11_25.batches import answered_together, check_batch
 from tasks_server.protocol.v2025_11_25.call import SessionCall, SessionHandler
 from tasks_server.protocol.v2025_11_25.cancellation import take_cancellation
@@ -125,7 +126,7 @@ class Dispatcher:
         if last_event_id is not None and mark is None:
             return None
         if isinstance(mark, FollowMark):
-            return streamed(mark.request_id, follower.resume(self._parts, session, mark))
+            return streamed(mark.request_id, resume(self._parts, session, mark))
         return _without_response(standing.listen(self._parts, session, mark))
 
     async def _receive(

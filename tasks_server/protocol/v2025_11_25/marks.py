@@ -21,9 +21,11 @@ LONGEST_MARK = 8_192
 
 
 class StreamKind(StrEnum):
-    """`call`: a request that the server carries out; `result`: `tasks/result`; `standing`: the GET stream."""
+    """`call`: a request that the server carries out; `wait`: `task_wait`, a tool that waits for another call's task;
+    `result`: `tasks/result`; `standing`: the GET stream."""
 
     CALL = "call"
+    WAIT = "wait"
     RESULT = "result"
     STANDING = "standing"
 
@@ -86,7 +88,7 @@ def read_mark(text: str) -> FollowMark | StandingMark | None:
     match content:
         case ["standing", int(since_ms), str(), int()] if since_ms >= 0:
             return StandingMark(since_ms)
-        case ["call" | "result" as kind, str(task_id), request_id, token, told, str(), int()]:
+        case ["call" | "wait" | "result" as kind, str(task_id), request_id, token, told, str(), int()]:
             place = _place(told)
             if place is None or not _is_id(request_id) or not (token is None or _is_id(token)):
                 return None

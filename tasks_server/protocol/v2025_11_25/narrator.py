@@ -6,8 +6,11 @@ can go on where another has broken off. A question is put once per stream.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
+
+import anyio
 
 from tasks_server.bus import QuestionMisfit, TaskNoted, TaskProgressed, VoiceTaken
 from tasks_server.log_level import is_wanted
@@ -61,6 +64,20 @@ class Narrator:
         self._progress = place.progress
         self._asked = dict.fromkeys(place.asked)
         self._open: dict[str, InputRequest] = {}
+        self._asked_at = -math.inf
+
+    @property
+    def cannot_ask(self) -> bool:
+        """Whether the task waits for answers, and this client can be asked for none of them."""
+        return bool(self._open) and not any(
+            as_request(question, QuestionId(self._task_id, key), self._session)
+            for key, question in self._open.items()
+        )
+
+    @property
+    def asked_at(self) -> float:
+        """When a question was last open, by the event loop's clock: now, if one is."""
+        return anyio.current_time() if self._open else self._asked_at
 
     @property
     def place(self) -> Place:
@@ -103,6 +120,7 @@ class Narrator:
             return
         if task.progress is not None:
             await self._tell_progress(task.progress, task.progress_total, None)
+        self._asked_at = self.asked_at
         self._open = {question.key: question for question in task.input_requests}
         if self._open:
             await self._tell_lines()

@@ -14,7 +14,7 @@ from tasks_server.protocol.jsonrpc import InvalidParams, Result
 from tasks_server.protocol.pages import page
 from tasks_server.protocol.parameters import completion, prompt_arguments, prompt_name, resource_uri
 from tasks_server.protocol.shown import ARTIFACT_TEMPLATE, show_prompt, show_resource
-from tasks_server.protocol.v2025_11_25 import follower
+from tasks_server.protocol.v2025_11_25.awaited import carry_out
 from tasks_server.protocol.v2025_11_25.call import SessionCall
 from tasks_server.protocol.v2025_11_25.results import RESOURCE_NOT_FOUND
 from tasks_server.task import Method
@@ -35,7 +35,7 @@ async def get_prompt(call: SessionCall) -> Stream:
         raise InvalidParams(f"Unknown prompt: {name}")
     arguments = prompt_arguments(call.params, prompt)
     new = errand(call, Method.GET_PROMPT, prompt.name, prompt.queue, prompt.run_timeout_ms, arguments)
-    return follower.start(call, new)
+    return carry_out(call, new)
 
 
 async def list_resources(call: SessionCall) -> Result:
@@ -68,9 +68,7 @@ async def read_resource(call: SessionCall) -> Result | Stream:
     offer = call.parts.catalog.current().resource(uri)
     if offer is None:
         raise resource_not_found(uri)
-    return follower.start(
-        call, errand(call, Method.READ_RESOURCE, uri, offer.queue, offer.run_timeout_ms, {})
-    )
+    return carry_out(call, errand(call, Method.READ_RESOURCE, uri, offer.queue, offer.run_timeout_ms, {}))
 
 
 async def require_resource(call: SessionCall, uri: str) -> None:
@@ -95,7 +93,7 @@ async def complete_argument(call: SessionCall) -> Result | Stream:
         call, Method.COMPLETE, wanted.identifier, offer.queue, offer.run_timeout_ms, wanted.arguments
     )
     # What is typed on meanwhile makes the answer worthless: nobody comes back for it.
-    return follower.start(call, new, resumable=False)
+    return carry_out(call, new, resumable=False)
 
 
 async def _read_artifact(call: SessionCall, uri: str) -> Result:

@@ -61,6 +61,11 @@ def stored_result(stored: str, revision: Revision) -> Result:
     return _result(stored, revision, None)
 
 
+def made_here(result: dict[str, Any], revision: Revision) -> dict[str, Any]:
+    """A tool result of this server's own."""
+    return _known(dict(result), revision)
+
+
 def tool_error(text: str) -> dict[str, Any]:
     """A tool result that tells the model what went wrong."""
     return {"content": [{"type": "text", "text": text}], "isError": True}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tasks_server.errors import TaskNotFound
 from tasks_server.protocol.dialect import Outlet, Stream
 from tasks_server.protocol.jsonrpc import InvalidParams, Result
-from tasks_server.protocol.v2025_11_25 import follower
+from tasks_server.protocol.v2025_11_25.awaited import wait_for
 from tasks_server.protocol.v2025_11_25.call import SessionCall
 from tasks_server.protocol.v2025_11_25.results import outcome, related, task_fields
 from tasks_server.task import Door, Task, TaskStatus
@@ -27,7 +27,7 @@ async def get_result(call: SessionCall) -> Result | Stream:
     task = await _task(call)
     if task.is_terminal:
         return outcome(task, call.session.revision, related(task.id))
-    return follower.wait_for(call, task.id)
+    return wait_for(call, task.id)
 
 
 async def list_tasks(call: SessionCall) -> Result:

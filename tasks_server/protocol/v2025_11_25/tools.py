@@ -15,10 +15,13 @@ from tasks_server.protocol.jsonrpc import InvalidParams, Result
 from tasks_server.protocol.pages import page
 from tasks_server.protocol.parameters import tool_arguments, tool_name
 from tasks_server.protocol.shown import show_tool
-from tasks_server.protocol.v2025_11_25 import follower
+from tasks_server.protocol.task_tools.calls import is_task_tool
+from tasks_server.protocol.task_tools.listing import listed_tools
+from tasks_server.protocol.v2025_11_25.awaited import carry_out
 from tasks_server.protocol.v2025_11_25.call import SessionCall
 from tasks_server.protocol.v2025_11_25.results import task_fields, tool_error
 from tasks_server.protocol.v2025_11_25.revisions import Revision
+from tasks_server.protocol.v2025_11_25.task_tools import call_task_tool
 from tasks_server.protocol.wishes import read_wishes
 from tasks_server.retention import bounded_retention_ms
 from tasks_server.task import Door, InputRequest, Method, NewTask
@@ -30,16 +33,16 @@ Answers = tuple[tuple[InputRequest, str], ...]
 
 
 async def list_tools(call: SessionCall) -> Result:
-    offers = call.parts.catalog.current()
     revision = call.session.revision
-    return page(
-        "tools", offers.tools, call.params, lambda tool: tool.name, lambda tool: _shown(tool, revision)
-    )
+    tools = listed_tools(call.parts)
+    return page("tools", tools, call.params, lambda tool: tool.name, lambda tool: _shown(tool, revision))
 
 
 async def call_tool(call: SessionCall) -> Result | Stream:
     """Hand out a task to a call with a `task`; carry any other out while its caller waits."""
     name, arguments = tool_name(call.params), tool_arguments(call.params)
+    if is_task_tool(call.parts, name):
+        return await call_task_tool(call, name, arguments)
     offers = await call.parts.catalog.including(lambda offers: offers.serves_tool(name))
     tool = offers.tool(name)
     if tool is None:
@@ -56,7 +59,7 @@ async def call_tool(call: SessionCall) -> Result | Stream:
         return await _handed_out(call, new)
     if not offers.is_served(tool.queue):
         return tool_error(nobody(tool.name))
-    return follower.start(call, new)
+    return carry_out(call, new, tool=tool)
 
 
 async def _handed_out(call: SessionCall, new: NewTask) -> Result:
