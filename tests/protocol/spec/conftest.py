@@ -67,5 +67,11 @@ def other(stack: Stack, http: httpx2.AsyncClient) -> Wire:
 
 
 @pytest.fixture
+async def impatient(stack: Stack, http: httpx2.AsyncClient) -> Wire:
+    """The same client, talking to a server that answers calls which take long with their task."""
+    return Wire(http, await stack.impatient_url())
+
+
+@pytest.fixture
 def notes(stack: Stack) -> Notes:
     return Notes(stack.new_directory())

@@ -17,6 +17,7 @@ from tests.support.servers import ValkeyServer
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = "tests.protocol.spec.tools"
 MAX_REQUEST_BYTES = 1_000_000
+IMPATIENT_SECONDS = 0.3
 
 # For a test that is about many values of which no database hears anything.
 ON_ONE_DATABASE = pytest.mark.parametrize("database", ["sqlite"])
@@ -33,6 +34,7 @@ class Stack:
         self._processes: list[Started] = []
         self._names = itertools.count(1)
         self.url = self.other_url = ""
+        self._impatient_url: str | None = None
 
     def serve(self, **settings: str) -> Started:
         """Another server of this deployment."""
@@ -46,6 +48,13 @@ class Stack:
         first, second, worker = self.serve(), self.serve(), self.work(TOOLS)
         self.url, self.other_url = await endpoint(first), await endpoint(second)
         await worker.line("offers")
+
+    async def impatient_url(self) -> str:
+        """A server whose attached calls wait hardly at all; started when it is first asked for."""
+        if self._impatient_url is None:
+            server = self.serve(TASKS_ATTACHED_WAIT_SECONDS=str(IMPATIENT_SECONDS))
+            self._impatient_url = await endpoint(server)
+        return self._impatient_url
 
     def new_directory(self) -> Path:
         """Where one test and the tools it calls leave each other notes."""

@@ -12,5 +12,6 @@ from tests.protocol.spec.tools.changes import *
 from tests.protocol.spec.tools.files import *
 from tests.protocol.spec.tools.headers import *
 from tests.protocol.spec.tools.held import *
+from tests.protocol.spec.tools.lasting import *
 from tests.protocol.spec.tools.plain import *
 from tests.protocol.spec.tools.prompts_and_resources import *
