@@ -115,11 +115,12 @@ async def test_progress_is_told_while_waiting(wire: Wire, notes: Notes):
 
 
 @pytest.mark.spec(CALL)
-async def test_hanging_up_while_waiting_leaves_the_task_alone(wire: Wire, notes: Notes):
+async def test_hanging_up_while_waiting_leaves_the_task_alone(wire: Wire, impatient: Wire, notes: Notes):
     task_id = await wire.create("report", notes.directory)
     await notes.seen("reported")
     async with wire.stream(calling("task_wait", {"taskId": task_id}).meta("progressToken", "p")) as stream:
         await stream.next("notifications/progress")
+    await impatient.call("hold", notes.directory)  # is answered with a task, later than a hang-up is noticed
     notes.leave("go")
     assert (await wire.reached(task_id, "completed", "cancelled"))["status"] == "completed"
     assert notes.lines("stopped") == []

@@ -28,7 +28,7 @@ async def hold_directly(directory: str) -> str:
 async def ask_then_hold(ctx: TaskContext, directory: str) -> str:
     """Asks, then waits for `go`."""
     consent = await ctx.ask("May I hold?", Consent, key="may")
-    note(directory, "started", ctx.task_id)
+    await ctx.progress(1, 2)
     await until(directory, "go")
     return f"held: {consent.ok}"
 
@@ -36,7 +36,6 @@ async def ask_then_hold(ctx: TaskContext, directory: str) -> str:
 @tool()
 async def hold_then_ask(ctx: TaskContext, directory: str) -> str:
     """Waits for `go`, then asks."""
-    note(directory, "started", ctx.task_id)
     await until(directory, "go")
     return f"held: {(await ctx.ask('Was it held?', Consent, key='was')).ok}"
 
