@@ -36,7 +36,7 @@ test: $(INSTALLED)
 	$(PYTEST) -m "not slow" $(ARGS)
 
 crashes: $(INSTALLED)
-	$(PYTEST) tests/crashes $(ARGS)
+	$(PYTEST) tests/crashes tests/protocol/test_impatient_host.py $(ARGS)
 
 soak: $(INSTALLED)
 	$(BIN)/python -m tests.soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
