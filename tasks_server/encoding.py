@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+LARGEST_NUMBER = 2**63 - 1
+
 
 def encode_json(value: Any) -> bytes:
     return orjson.dumps(value)
@@ -28,3 +30,8 @@ def decode_json(data: bytes | str) -> Any:
 def is_storable(text: str) -> bool:
     """Whether every database can hold the text, or be asked for it: PostgreSQL refuses NUL."""
     return "\0" not in text
+
+
+def storable_number(number: int) -> int:
+    """The nearest number that every database can be asked for."""
+    return max(-LARGEST_NUMBER, min(number, LARGEST_NUMBER))

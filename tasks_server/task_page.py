@@ -6,10 +6,8 @@ import base64
 from dataclasses import dataclass
 from typing import cast
 
-from tasks_server.encoding import decode_json, encode_json, is_storable
+from tasks_server.encoding import decode_json, encode_json, is_storable, storable_number
 from tasks_server.task import Task
-
-LATEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,9 @@ def read_cursor(cursor: object) -> Place:
     content = decode_json(base64.urlsafe_b64decode(cursor)) if isinstance(cursor, str) else None
     match cast("object", content):
         case ["tasks", int(created_at), str(task_id)] if (
-            not isinstance(created_at, bool) and 0 <= created_at <= LATEST and is_storable(task_id)
+            not isinstance(created_at, bool)
+            and storable_number(created_at) == created_at
+            and is_storable(task_id)
         ):
             return Place(created_at, task_id)
         case _:

@@ -55,6 +55,7 @@ class Watch:
         self._revisions = dict.fromkeys(task_ids, 0)
         self._snapshots: dict[str, Task] = {}
         self._signals: deque[LiveSignal] = deque(maxlen=SIGNALS_KEPT)
+        self._lines_in_record: set[str] = set()
         self._news = asyncio.Event()
 
     def admit(self, tasks: Iterable[Task]) -> None:
@@ -79,12 +80,21 @@ class Watch:
         if task.owner == self._owner and known is not None and task.revision > known:
             self._revisions[task.id] = task.revision
             self._snapshots[task.id] = task
+            if task.origin.has_handshake:
+                self._lines_in_record.add(task.id)
             self._news.set()
 
     def offer_signal(self, signal: LiveSignal) -> None:
         if self._wants_signals and signal.task_id in self._revisions:
+            if isinstance(signal, TaskNoted) and signal in self._signals:
+                return
             self._signals.append(signal)
             self._news.set()
+
+    def look_for_lines(self) -> None:
+        """`TaskNoted` may have been missed."""
+        for task_id in self._lines_in_record:
+            self.offer_signal(TaskNoted(task_id))
 
     def __aiter__(self) -> AsyncIterator[Task | LiveSignal]:
         return self
@@ -148,6 +158,7 @@ class Watchers:
         ):
             group.start_soon(self._read_what_is_due)
             group.start_soon(self._read_everything_now_and_then)
+            group.start_soon(self._look_for_lines_now_and_then)
             self._mark(self._by_task)  # a former run may have failed in the middle of something
             async for signal in signals:
                 self._take(signal)
@@ -162,6 +173,7 @@ class Watchers:
                     watch.offer_signal(signal)
             case Resync():
                 self._mark(self._by_task)
+                self._look_for_lines()
             case _:
                 pass
 
@@ -199,8 +211,18 @@ class Watchers:
                     if task_id not in found:
                         watch.miss(task_id)
 
+    def _look_for_lines(self) -> None:
+        for watch in {watch for watches in self._by_task.values() for watch in watches}:
+            watch.look_for_lines()
+
     async def _read_everything_now_and_then(self) -> None:
         while True:
             connected = self._bus.connected.is_set()
             await anyio.sleep(REREAD_SECONDS if connected else REREAD_WITHOUT_BUS_SECONDS)
             self._mark(self._by_task)
+
+    async def _look_for_lines_now_and_then(self) -> None:
+        while True:
+            # Also without the bus: each follower reads for itself.
+            await anyio.sleep(REREAD_SECONDS)
+            self._look_for_lines()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tasks_server.encoding import storable_number
 from tasks_server.store.database import Database
 from tasks_server.store.rows import readable, request_key
 from tasks_server.store.statements import lists as lists_sql
@@ -41,7 +42,9 @@ class TaskLists:
 
     async def changed_of_session(self, owner: str, session: str, since_ms: int) -> Sequence[str]:
         """Ids of the handed-out tasks of a session that have changed since then, or shortly before."""
-        query = lists_sql.changed_of_session(owner, session, since_ms - SETTLING_MS, MOST_OF_SESSION)
+        query = lists_sql.changed_of_session(
+            owner, session, storable_number(since_ms - SETTLING_MS), MOST_OF_SESSION
+        )
         return [row.id for row in await self._rows(query)]
 
     async def find_request(self, owner: str, session: str, request_id: str | int) -> str | None:

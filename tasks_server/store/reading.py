@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tasks_server.encoding import decode_json, is_storable
+from tasks_server.encoding import decode_json, is_storable, storable_number
 from tasks_server.errors import TaskUnreadable
 from tasks_server.store.batch import Batch
 from tasks_server.store.database import Database
@@ -48,7 +48,9 @@ class TaskReader:
 
     async def events_after(self, owner: str, task_id: str, after_id: int, limit: int) -> Sequence[TaskEvent]:
         """Log lines and questions of a task of this owner, oldest first, from behind this one on."""
-        query = lists_sql.events_after(owner, task_id, after_id, limit)
+        if not is_storable(task_id):
+            return []
+        query = lists_sql.events_after(owner, task_id, storable_number(after_id), limit)
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
         return [TaskEvent(row.id, row.kind, decode_json(row.body)) for row in rows]

@@ -16,7 +16,7 @@ from tasks_server.errors import CommandRefused
 from tasks_server.lifecycle.replay import Replays
 from tasks_server.operators.history import History
 from tasks_server.operators.timeline import timeline
-from tasks_server.task import OutcomeKind, Task, TaskStatus
+from tasks_server.task import Door, Origin, OutcomeKind, Task, TaskStatus
 from tests.store.record import ATTACHED, OWNER, Record, claim, held
 
 
@@ -37,6 +37,15 @@ async def test_a_dead_letter_becomes_a_new_task(record: Record):
     assert row["deadline_at"] - row["created_at"] == 60_000
     assert f"{new.id}:0" in await record.announced()
     assert await record.row(old.id) == before
+
+
+async def test_a_replay_belongs_to_no_session(record: Record):
+    """The request that made the old task has been answered, and its progress token is void."""
+    origin = Origin(Door.ATTACHED, "2025-11-25", {"sampling": {}}, "info", "token", "s", 7)
+    old = await dead_letter(record, origin=origin)
+    new = await Replays(record.database, record.requests).replay(old.id)
+    assert new.origin == Origin(Door.HANDLE, "2025-11-25", {"sampling": {}}, "info")
+    assert await record.service.find_request(OWNER, "s", 7) == old.id
 
 
 async def test_what_was_cancelled_or_ended_with_an_error_can_be_replayed(record: Record):

@@ -46,13 +46,13 @@ def page_of_tasks(owner: str, after: tuple[int, str] | None, limit: int, *, is_s
 
 def _outcome_in_brief(*, is_sqlite: bool) -> ColumnElement[Any]:
     """Of a result only whether it is an error; the JSON is looked into where it lies."""
-    said = (
-        func.json_extract(t.outcome, "$.isError") == 1
-        if is_sqlite
-        # Not as text: PostgreSQL would unescape all strings, and cannot hold a NUL.
-        else cast(cast(t.outcome, JSON).op("->")("isError"), Text) == "true"
-    )
-    brief = case((said, '{"isError":true}'), else_="{}")
+    if is_sqlite:
+        is_error = func.json_extract(t.outcome, "$.isError") == 1
+    else:
+        # PostgreSQL refuses to look into JSON that has an escaped NUL anywhere.
+        without_nul = func.replace(t.outcome, r"\u0000", r"\u0001")
+        is_error = cast(cast(without_nul, JSON).op("->")("isError"), Text) == "true"
+    brief = case((is_error, '{"isError":true}'), else_="{}")
     return case((t.outcome_kind == OutcomeKind.RESULT, brief), else_=t.outcome)
 
 
