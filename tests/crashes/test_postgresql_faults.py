@@ -138,7 +138,8 @@ async def test_somebody_sits_on_the_rows_of_running_tasks(house: House, everythi
                 await lease_ran_out(house, job)
             for job in tasks.running:
                 assert await tasks.client.status(job.task_id) == "working"
-            await asyncio.sleep(2)  # several rescues and renewals, which must not have an effect
+            # Two leases long: rescues have been tried, and must not have had an effect.
+            await has_renewed_itself(house, times=6)
         await tasks.balance()
 
 
@@ -150,6 +151,17 @@ async def locked(house: House, task_ids: list[str]) -> AsyncGenerator[None]:
             text("SELECT 1 FROM task WHERE id = ANY(:ids) FOR UPDATE"), {"ids": task_ids}
         )
         yield
+
+
+async def has_renewed_itself(house: House, times: int) -> None:
+    """The worker, whose rows nobody has locked, has said so often that it lives."""
+    seen: set[int] = set()
+
+    async def enough() -> bool:
+        seen.add((await house.record.sql("SELECT max(renewed_at) FROM worker"))[0][0])
+        return len(seen) > times
+
+    await wait_until(enough, 20, describing=f"{times} renewals of the worker")
 
 
 async def lease_ran_out(house: House, job: Job) -> None:

@@ -29,7 +29,7 @@ asyncio.run(main())
 WATCHING_PARENT = """
 import os, subprocess, sys
 watch = "import sys; from tasks_server.embedded import tether; tether.watch(int(sys.argv[1]), sys.argv[2:])"
-shell = "echo child $$; trap 'exit 7' TERM; while :; do sleep 0.05; done"
+shell = "trap 'exit 7' TERM; echo child $$; while :; do sleep 0.05; done"
 tether = subprocess.Popen([sys.executable, "-c", watch, str(os.getpid()), "sh", "-c", shell])
 print("tether", tether.pid, flush=True)
 print("ended with", tether.wait(), flush=True)

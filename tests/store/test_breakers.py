@@ -380,6 +380,9 @@ async def test_a_tool_that_works_pays_no_statement_for_it(record: Record):
     assert len(sent) == 2 * 3, sent  # claim, its event, finish
 
 
+# Both hold exactly the tasks behind breakers, by tool; in a small table one is as good as the other.
+BEHIND_BREAKERS = "(task_behind_breaker|task_next_probe)"
+
 STATEMENTS = {
     "the first": (breakers_sql.first_behind("convert", except_for="id"), "task_next_probe"),
     "a probe": (
@@ -389,8 +392,8 @@ STATEMENTS = {
         ),
         "task_next_probe",
     ),
-    "a correction": (breakers_sql.correct_behind("convert", 5, "why", 500), "task_behind_breaker"),
-    "a release": (breakers_sql.release_behind("convert", 500), "task_behind_breaker"),
+    "a correction": (breakers_sql.correct_behind("convert", 5, "why", 500), BEHIND_BREAKERS),
+    "a release": (breakers_sql.release_behind("convert", 500), BEHIND_BREAKERS),
     "a claim": (claims_sql.claim_if_waiting("id", 0, "worker", 1), "breaker"),
 }
 
