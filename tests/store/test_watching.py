@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 
-from tasks_server.bus import Resync, TaskLogged, TaskNoted, TaskProgressed, VoiceTaken
+from tasks_server.bus import TaskLogged, TaskProgressed
 from tasks_server.lifecycle.claims import Claims
-from tasks_server.task import Door, Origin, Progress, Task, TaskStatus
-from tasks_server.watch import Watch, Watchers
-from tests.store.interleaving import GatedAnnouncer, gate_before_commit
+from tasks_server.task import Progress, Task, TaskStatus
+from tasks_server.watch import Watch
+from tests.store.interleaving import GatedAnnouncer
 from tests.store.record import (
     ATTACHED,
     OWNER,
@@ -246,68 +245,3 @@ async def test_many_followers_of_many_tasks_share_the_reading(server: Record):
         event.remove(engine, "before_cursor_execute", count)
     assert {task.id for task in tasks} == {snapshot.id for snapshot in seen}
     assert selects <= 3
-
-
-NOTED_ORIGIN = Origin(Door.HANDLE, "2025-11-25", {})
-LINE = {"level": "info", "data": "x", "logger": None}
-
-
-async def test_who_follows_hears_of_lines_once_they_are_committed(server: Record, another: Record):
-    worker = another.worker()
-    task = await claim(worker, await server.create(origin=NOTED_ORIGIN))
-    async with server.service.watch(OWNER, [task.id], signals=True) as watch:
-        assert await anext(watch) == task
-        with gate_before_commit(another) as gate:
-            noting = asyncio.create_task(worker.note(held(task), [LINE], announce=True))
-            await gate.reached.wait()
-            assert not watch._signals
-            gate.open()
-            await noting
-        assert await anext(watch) == TaskNoted(task.id)
-        (event,) = await server.service.events_after(OWNER, task.id, 0)
-        assert event.body == LINE
-        await worker.note(held(task), [LINE])
-        await another.bus.publish(VoiceTaken(task.id, "stream"))
-        assert await anext(watch) == VoiceTaken(task.id, "stream")
-
-
-async def test_a_slow_follower_hears_of_lines_once(server: Record):
-    task = await server.create(origin=NOTED_ORIGIN)
-    async with server.service.watch(OWNER, [task.id], signals=True) as watch:
-        for _ in range(3):
-            await server.announcer.noted(task.id)
-            await server.bus.publish(VoiceTaken(task.id, ""))
-        voice = VoiceTaken(task.id, "")
-        await wait_until(lambda: watch._signals.count(voice) == 3, describing="all have arrived")
-        assert await collect(watch, 5) == [TaskNoted(task.id), voice, voice, voice, task]
-
-
-LOOK_AGAIN: dict[str, Callable[[Watchers], None]] = {
-    "after an outage of the bus": lambda watchers: watchers._take(Resync()),
-    "now and then": lambda watchers: watchers._look_for_lines(),
-}
-
-
-@pytest.mark.parametrize("when", LOOK_AGAIN)
-@pytest.mark.parametrize("origin", [NOTED_ORIGIN, ATTACHED], ids=["2025-11-25", "2026-07-28"])
-async def test_signals_of_lines_that_were_lost_are_made_good(server: Record, origin: Origin, when: str):
-    """Only where lines are told from the record."""
-    task = await server.create(origin=origin)
-    async with (
-        server.service.watch(OWNER, [task.id], signals=True) as watch,
-        server.service.watch(OWNER, [task.id]) as deaf,
-    ):
-        assert await anext(watch) == task
-        LOOK_AGAIN[when](server.watchers)
-        assert list(watch._signals) == ([TaskNoted(task.id)] if origin is NOTED_ORIGIN else [])
-        assert not deaf._signals
-
-
-async def test_nothing_is_said_of_a_task_that_has_ended(server: Record):
-    task = await server.create(origin=NOTED_ORIGIN)
-    async with server.service.watch(OWNER, [task.id], signals=True) as watch:
-        await finish(server.worker(), await claim(server.worker(), task))
-        assert (await until(watch, TaskStatus.COMPLETED)).id == task.id
-        server.watchers._look_for_lines()
-        with pytest.raises(StopAsyncIteration):
-            await anext(watch)
