@@ -13,6 +13,7 @@ from tests.support.servers import PostgresServer, ValkeyServer
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG_TAIL_CHARACTERS = 4000
+START_TIMEOUT_SECONDS = 90.0
 NO_GRACE = {"TASKS_SHUTDOWN_GRACE_SECONDS": "0"}
 
 
@@ -48,7 +49,7 @@ def logs(directory: Path) -> str:
 async def _dev(starter: ProcessStarter, tools: str, env: Mapping[str, str]) -> tuple[list[Started], str]:
     options = ("--port", "0", "--tools", tools, "--data-dir", str(starter.directory / "data"))
     server = starter.tasks_server("dev", *options, env=env, cwd=ROOT)
-    return [server], (await server.line(r"http://\S+/mcp\b"))[0]
+    return [server], (await server.line(r"http://\S+/mcp\b", START_TIMEOUT_SECONDS))[0]
 
 
 def _deployment(stack: ExitStack, directory: Path) -> dict[str, str]:
@@ -67,12 +68,13 @@ def _deployment(stack: ExitStack, directory: Path) -> dict[str, str]:
 async def _replicas(
     starter: ProcessStarter, tools: str, env: Mapping[str, str], count: int
 ) -> tuple[list[Started], str]:
-    if await starter.tasks_server("migrate", env=env, cwd=ROOT).ended(30) != 0:
+    if await starter.tasks_server("migrate", env=env, cwd=ROOT).ended(START_TIMEOUT_SECONDS) != 0:
         raise RuntimeError("The database could not be migrated.")
     worker = starter.tasks_server("worker", "--tools", tools, env=env, cwd=ROOT)
     servers = [starter.tasks_server("serve", "--port", "0", env=env, cwd=ROOT) for _ in range(count)]
-    urls = [(await server.line(r"Listening on (http://[^/\s]+)"))[1] for server in servers]
-    await worker.line(r"worker \S+ offers")
+    ready = r"Listening on (http://[^/\s]+)"
+    urls = [(await server.line(ready, START_TIMEOUT_SECONDS))[1] for server in servers]
+    await worker.line(r"worker \S+ offers", START_TIMEOUT_SECONDS)
     balancer = starter.start(sys.executable, "-m", "tests.support.round_robin", *urls, cwd=ROOT)
     url = (await balancer.line(r"http://[\d.]+:\d+"))[0]
     return [*servers, worker], f"{url}/mcp"

@@ -47,11 +47,15 @@ def carry_out(
     return Stream(run)
 
 
-def wait_for(call: SessionCall, task_id: str) -> Stream:
+def wait_for(call: SessionCall, task: Task) -> Stream:
     """Answer the call with the outcome of a task that has been handed out."""
-    mark = _beginning(StreamKind.RESULT, task_id, call)
+    mark = _beginning(StreamKind.RESULT, task.id, call)
+    origin = task.origin
+    # The token that came with the task stays in use until its end; another session may mean another call by it.
+    if origin.progress_token is not None and origin.session == call.session.id:
+        mark = replace(mark, progress_token=origin.progress_token)
     return Stream(
-        lambda outlet: _result_follower(call.parts, call.session, outlet, mark).run(_watch(call, task_id))
+        lambda outlet: _result_follower(call.parts, call.session, outlet, mark).run(_watch(call, task.id))
     )
 
 

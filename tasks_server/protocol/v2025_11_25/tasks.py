@@ -27,7 +27,7 @@ async def get_result(call: SessionCall) -> Result | Stream:
     task = await _task(call)
     if task.is_terminal:
         return outcome(task, call.session.revision, related(task.id))
-    return wait_for(call, task.id)
+    return wait_for(call, task)
 
 
 async def list_tasks(call: SessionCall) -> Result:

@@ -90,6 +90,8 @@ async def the_server_offers_tasks() -> None:
         assert offered is not None
         assert offered.tasks is not None
         assert offered.tasks.requests.tools.call is not None
+        assert offered.tasks.cancel is not None
+        assert offered.tasks.list is not None
         (count,) = [tool for tool in (await session.list_tools()).tools if tool.name == "count"]
         assert count.execution.taskSupport == "optional"
 
@@ -102,6 +104,7 @@ async def a_task_is_polled_to_its_result() -> None:
         )
         task_id = created.task.taskId
         assert created.task.status == "working"
+        assert task_id in [task.taskId for task in (await session.experimental.list_tasks()).tasks]
         polled = [task.status async for task in session.experimental.poll_task(task_id)]
         assert polled[-1] == "completed"
         result = await session.experimental.get_task_result(task_id, CallToolResult)
@@ -118,7 +121,7 @@ async def waiting_for_the_result_brings_progress() -> None:
         result = await session.experimental.get_task_result(created.task.taskId, CallToolResult)
         assert result.structuredContent == {"last": 50}
         await heard.status("completed")
-    assert heard.progress
+    assert heard.progress[-1].params.progress > 25, "only the beginning, before anybody waited"
     for notification in heard.progress:
         assert notification.params.progressToken == TOKEN
         assert notification.params.meta.model_extra == {RELATED_TASK: {"taskId": created.task.taskId}}
