@@ -103,6 +103,14 @@ class SessionChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestCancelled:
+    """A client wants no answer any more to a request of this session."""
+
+    session_id: str
+    request_id: str | int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionMessage:
     """A JSON-RPC message, encoded, for the client whose one stream another process holds."""
 
@@ -137,6 +145,7 @@ Signal = (
     | QuestionMisfit
     | SessionTask
     | SessionChanged
+    | RequestCancelled
     | SessionMessage
     | CatalogChanged
     | ResourceUpdated
@@ -153,6 +162,7 @@ SIGNALS: tuple[type[Signal], ...] = (
     QuestionMisfit,
     SessionTask,
     SessionChanged,
+    RequestCancelled,
     SessionMessage,
     CatalogChanged,
     ResourceUpdated,

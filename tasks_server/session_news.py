@@ -7,9 +7,18 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
-from tasks_server.bus import Bus, ResourceUpdated, Resync, SessionChanged, SessionTask, Signal, VoiceTaken
+from tasks_server.bus import (
+    Bus,
+    RequestCancelled,
+    ResourceUpdated,
+    Resync,
+    SessionChanged,
+    SessionTask,
+    Signal,
+    VoiceTaken,
+)
 
-News = SessionTask | SessionChanged | ResourceUpdated | VoiceTaken | Resync
+News = SessionTask | SessionChanged | RequestCancelled | ResourceUpdated | VoiceTaken | Resync
 
 MOST_UNREAD = 1_000
 
@@ -53,7 +62,8 @@ class SessionNews:
                 del self._by_session[session_id]
 
     async def run(self) -> None:
-        async with self._bus.subscribe(SessionTask, SessionChanged, ResourceUpdated, VoiceTaken) as signals:
+        kinds = (SessionTask, SessionChanged, RequestCancelled, ResourceUpdated, VoiceTaken)
+        async with self._bus.subscribe(*kinds) as signals:
             self._offer(
                 Resync(), self._everybody()
             )  # a former run may have failed in the middle of something
@@ -62,7 +72,12 @@ class SessionNews:
 
     def _sort(self, signal: Signal) -> None:
         match signal:
-            case SessionTask(session_id) | SessionChanged(session_id) | VoiceTaken(session_id):
+            case (
+                SessionTask(session_id)
+                | SessionChanged(session_id)
+                | RequestCancelled(session_id)
+                | VoiceTaken(session_id)
+            ):
                 self._offer(signal, self._by_session.get(session_id, ()))
             case ResourceUpdated(uri):
                 self._offer(signal, [each for each in self._everybody() if uri in each.uris])

@@ -96,3 +96,25 @@ async def stages(ctx: TaskContext, diary: str, gate: str) -> str:
         await ctx.step(f"step-{number}", write, diary, f"{number}")
         await ctx.log("info", number)
     return "done"
+
+
+async def saga(ctx: TaskContext, diary: str, gate: str) -> str:
+    """Tells how far it is before and after it waits for a file."""
+    await ctx.log("info", "before")
+    await ctx.progress(1, 3, "begun")
+    write(diary, "start")
+    while not Path(gate).exists():  # noqa: ASYNC110 - the file is how another process gives leave
+        await asyncio.sleep(0.01)
+    await ctx.log("info", "after")
+    write(diary, "end")
+    return "done"
+
+
+async def dilemma(ctx: TaskContext, diary: str, gate: str) -> str:
+    """Waits for a file, asks, and says what it was told."""
+    write(diary, "start")
+    while not Path(gate).exists():  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.01)
+    await ctx.ask("Go on?", CONSENT)
+    write(diary, "end")
+    return "done"

@@ -89,7 +89,7 @@ class House:
         self.record = record
         self.redis_url = redis_url
         self._forks = forks
-        self._http = http
+        self.http = http
         self._started: list[Started] = []
         self._numbers = itertools.count(1)
 
@@ -97,7 +97,7 @@ class House:
         """A server, and a client of it."""
         server = self._start(["serve", "--port", "0"], settings, dies_at, 0.0)
         url = (await server.line(r"Listening on (http://\S+)"))[1]
-        return server, Client(self._http, url)
+        return server, Client(self.http, url)
 
     async def work(
         self,

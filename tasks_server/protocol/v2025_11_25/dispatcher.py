@@ -122,7 +122,7 @@ class Dispatcher:
 
     async def listen(self, session: Session, last_event_id: str | None) -> Streamed | None:
         """The GET stream, or the rest of a stream that was broken off; None for an id that no stream has had."""
-        mark = None if last_event_id is None else read_mark(last_event_id)
+        mark = None if last_event_id is None else read_mark(last_event_id, session.id)
         if last_event_id is not None and mark is None:
             return None
         if isinstance(mark, FollowMark):

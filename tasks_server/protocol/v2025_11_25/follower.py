@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import anyio
 
-from tasks_server.bus import VoiceTaken
+from tasks_server.bus import RequestCancelled
 from tasks_server.errors import INTERNAL_ERROR, RpcError, TaskNotFound, TasksError
 from tasks_server.protocol.dialect import Outlet
 from tasks_server.protocol.jsonrpc import Result
 from tasks_server.protocol.v2025_11_25.marks import FollowMark, Numbering, Place, StreamKind
 from tasks_server.protocol.v2025_11_25.narrator import Narrator
 from tasks_server.protocol.v2025_11_25.session import Session
-from tasks_server.protocol.v2025_11_25.voice import CANCELLED, Voice
+from tasks_server.protocol.v2025_11_25.voice import Voice
 from tasks_server.task import Task
 from tasks_server.watch import Watch
 
@@ -61,25 +61,38 @@ class Follower:
     is_new: bool = False
     is_resumed: bool = False
     resumable: bool = True
-    numbering: Numbering = field(default_factory=Numbering)
     narrator: Narrator | None = None
+    numbering: Numbering = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.numbering = Numbering(self.session.id)
 
     async def run(self, watching: Watching) -> Result | None:
         """The result; None if the client is to come back, or wants none any more."""
+        cancelled = asyncio.ensure_future(self._cancelled())
         work = asyncio.ensure_future(self._follow(watching))
-        bell = asyncio.ensure_future(self.outlet.closing())
         time_is_up = asyncio.ensure_future(self._time_is_up())
+        bell = asyncio.ensure_future(self.outlet.closing())
+        racing = (cancelled, work, time_is_up, bell)
         try:
-            await asyncio.wait({work, bell, time_is_up}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
+            if cancelled.done():
+                return cancelled.result()
             if work.done():
                 return work.result()
             if time_is_up.done():
                 return time_is_up.result()
             return None if self._can_return else await self._abandon()
         finally:
-            for each in (work, bell, time_is_up):
+            for each in racing:
                 each.cancel()
-            await asyncio.gather(work, bell, time_is_up, return_exceptions=True)
+            await asyncio.gather(*racing, return_exceptions=True)
+
+    async def _cancelled(self) -> None:
+        """Return when the client wants no answer any more."""
+        async with self.parts.session_news.follow(self.session.id) as following:
+            while await following.next() != RequestCancelled(self.session.id, self.mark.request_id):
+                pass
 
     @property
     def _can_return(self) -> bool:
@@ -131,8 +144,6 @@ class Follower:
             await self.outlet.prime(mark)
         await voice.claim()
         async for event in watch:
-            if event == VoiceTaken(self.mark.task_id, CANCELLED):
-                return None
             await narrator.hear(event)
             if isinstance(event, Task):
                 if event.is_terminal:

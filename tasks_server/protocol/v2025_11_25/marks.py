@@ -1,7 +1,7 @@
 """Event ids: where a client has got to in a stream, so that any replica can go on from there.
 
 An id is not sealed: it says nothing that its client does not know, and whatever it names is looked up for the caller
-only. It is unique within a session: every connection has a nonce, every event on it a number.
+only. It is unique within its session, and good in no other: every connection has a nonce, every event on it a number.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ class StandingMark:
 
 @dataclass(slots=True)
 class Numbering:
-    """One connection's share of event ids. stream names the connection."""
+    """One connection's share of a session's event ids. stream names the connection."""
 
+    session_id: str
     stream: str = field(default_factory=lambda: secrets.token_urlsafe(6))
     _number: int = 0
 
@@ -72,12 +73,12 @@ class Numbering:
                 content: list[Any] = [kind, task_id, request_id, token, told]
             case StandingMark(since_ms):
                 content = [StreamKind.STANDING, since_ms]
-        packed = orjson.dumps([*content, self.stream, self._number])
+        packed = orjson.dumps([*content, _tag(self.session_id), self.stream, self._number])
         return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
-def read_mark(text: str) -> FollowMark | StandingMark | None:
-    """None for what no server of this kind has written."""
+def read_mark(text: str, session_id: str) -> FollowMark | StandingMark | None:
+    """None for what no server of this kind has written, or for another session."""
     if len(text) > LONGEST_MARK:
         return None
     try:
@@ -86,11 +87,20 @@ def read_mark(text: str) -> FollowMark | StandingMark | None:
     except (binascii.Error, ValueError):
         return None
     match content:
-        case ["standing", int(since_ms), str(), int()] if since_ms >= 0:
+        case ["standing", int(since_ms), str(tag), str(), int()] if since_ms >= 0 and tag == _tag(session_id):
             return StandingMark(since_ms)
-        case ["call" | "wait" | "result" as kind, str(task_id), request_id, token, told, str(), int()]:
+        case [
+            "call" | "wait" | "result" as kind,
+            str(task_id),
+            request_id,
+            token,
+            told,
+            str(tag),
+            str(),
+            int(),
+        ]:
             place = _place(told)
-            if place is None or not _is_id(request_id) or not (token is None or _is_id(token)):
+            if place is None or tag != _tag(session_id) or not _is_id(request_id) or not _is_token(token):
                 return None
             return FollowMark(StreamKind(kind), task_id, request_id, token, place)
         case _:
@@ -106,6 +116,15 @@ def _place(told: Any) -> Place | None:
             )
         case _:
             return None
+
+
+def _tag(session_id: str) -> str:
+    """Tells a session from the others of its client; whose it is at all, its token says."""
+    return session_id[:8]
+
+
+def _is_token(value: Any) -> bool:
+    return value is None or _is_id(value)
 
 
 def _is_id(value: Any) -> bool:

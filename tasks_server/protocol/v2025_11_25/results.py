@@ -34,7 +34,7 @@ def task_fields(task: Task) -> dict[str, Any]:
     """The `Task` shape: `tasks/get`, `tasks/list`, `tasks/cancel` and `notifications/tasks/status` show no more."""
     status, reason = _status(task)
     fields: dict[str, Any] = {"taskId": task.id, "status": status.value}
-    message = task.status_message or reason
+    message = reason or task.status_message
     if message is not None:
         fields["statusMessage"] = message
     fields["createdAt"] = timestamp(task.created_at)
@@ -85,10 +85,12 @@ def _status(task: Task) -> tuple[TaskStatus, str | None]:
 
 
 def _reason(result: dict[str, Any]) -> str | None:
-    for block in result.get("content", ()):
-        if block.get("type") == "text":
-            return block["text"][:_LONGEST_REASON]
-    return None
+    """What a result that is an error begins with."""
+    match result.get("content"):
+        case [{"type": "text", "text": str(text)}, *_]:
+            return text[:_LONGEST_REASON]
+        case _:
+            return None
 
 
 def _error(task: Task) -> RpcError:

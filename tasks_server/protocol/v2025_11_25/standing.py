@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.abc import TaskGroup
 
-from tasks_server.bus import ResourceUpdated, Resync, SessionChanged, SessionTask, VoiceTaken
+from tasks_server.bus import (
+    RequestCancelled,
+    ResourceUpdated,
+    Resync,
+    SessionChanged,
+    SessionTask,
+    VoiceTaken,
+)
 from tasks_server.catalog import OfferKind
 from tasks_server.protocol.dialect import Outlet, Stream
 from tasks_server.protocol.v2025_11_25.marks import Numbering, Place, StandingMark
@@ -55,11 +62,12 @@ class _Standing:
     session: Session
     outlet: Outlet
     since_ms: int | None
-    numbering: Numbering = field(default_factory=Numbering)
+    numbering: Numbering = field(init=False)
     followed: dict[str, Narrator | None] = field(default_factory=dict[str, Narrator | None])
     voice: Voice = field(init=False)
 
     async def run(self) -> None:
+        self.numbering = Numbering(self.session.id)
         self.voice = Voice(self.parts.bus, self.session.id, self.numbering.stream, claims=True)
         news = self.parts.session_news.follow(self.session.id)
         async with (
@@ -121,6 +129,8 @@ class _Standing:
                 case Resync():
                     await self._look_again(following, group)
                     await self._look_for_tasks(group)
+                case RequestCancelled():
+                    pass
 
     async def _look_again(self, following: Following, group: TaskGroup) -> None:
         state = await self.parts.sessions.find(self.session.id)

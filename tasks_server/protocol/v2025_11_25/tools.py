@@ -42,6 +42,7 @@ async def call_tool(call: SessionCall) -> Result | Stream:
     """Hand out a task to a call with a `task`; carry any other out while its caller waits."""
     name, arguments = tool_name(call.params), tool_arguments(call.params)
     if is_task_tool(call.parts, name):
+        _refuse_task(call, name)
         return await call_task_tool(call, name, arguments)
     offers = await call.parts.catalog.including(lambda offers: offers.serves_tool(name))
     tool = offers.tool(name)
@@ -50,11 +51,13 @@ async def call_tool(call: SessionCall) -> Result | Stream:
     is_handle = _wants_task(call, tool)
     retention_ms = _retention_ms(call, tool) if is_handle else tool.retention_ms
     if problems := offers.check_arguments(name, arguments):
-        return tool_error("\n".join(["The arguments do not fit:", *problems]))
-    answers = _declined(call, tool, arguments)
-    if isinstance(answers, dict):
-        return answers
-    new = _new_task(call, tool, arguments, answers, Door.HANDLE if is_handle else Door.ATTACHED, retention_ms)
+        return _refused("\n".join(["The arguments do not fit:", *problems]), is_handle=is_handle)
+    declined, lacking = _unaskable(call, tool, arguments)
+    if lacking:
+        return _refused(cannot_be_asked(tool.name, merge_capabilities(lacking)), is_handle=is_handle)
+    new = _new_task(
+        call, tool, arguments, declined, Door.HANDLE if is_handle else Door.ATTACHED, retention_ms
+    )
     if is_handle:
         return await _handed_out(call, new)
     if not offers.is_served(tool.queue):
@@ -68,18 +71,28 @@ async def _handed_out(call: SessionCall, new: NewTask) -> Result:
     return {"task": task_fields(call.parts.waiting.explained(task)), "_meta": {IMMEDIATE_RESPONSE: said}}
 
 
+def _refused(text: str, *, is_handle: bool) -> Result:
+    """For the model to put right; but whoever asked for a task gets a task, or an error."""
+    if is_handle:
+        raise InvalidParams(text)
+    return tool_error(text)
+
+
 def _wants_task(call: SessionCall, tool: ToolOffer) -> bool:
     """Raises RpcError where the call and its tool do not agree (basic/utilities/tasks, "Tool-Level Negotiation")."""
+    if tool.task_support == "forbidden":
+        _refuse_task(call, tool.name)
     if not call.session.revision.tasks:
         return False
     wanted = call.params.get("task") is not None
-    if wanted and tool.task_support == "forbidden":
-        raise RpcError(
-            METHOD_NOT_FOUND, f"The tool {tool.name} does not run as a task; call it without `task`."
-        )
     if not wanted and tool.task_support == "required":
         raise RpcError(METHOD_NOT_FOUND, f"The tool {tool.name} runs only as a task; call it with `task`.")
     return wanted
+
+
+def _refuse_task(call: SessionCall, name: str) -> None:
+    if call.session.revision.tasks and call.params.get("task") is not None:
+        raise RpcError(METHOD_NOT_FOUND, f"The tool {name} does not run as a task; call it without `task`.")
 
 
 def _retention_ms(call: SessionCall, tool: ToolOffer) -> int | None:
@@ -95,8 +108,11 @@ def _retention_ms(call: SessionCall, tool: ToolOffer) -> int | None:
     return bounded_retention_ms(int(ttl), tool.retention_ms)
 
 
-def _declined(call: SessionCall, tool: ToolOffer, arguments: dict[str, Any]) -> Answers | dict[str, Any]:
-    """Questions that a tool declares are asked by its task. What this client cannot be asked has no answer."""
+def _unaskable(
+    call: SessionCall, tool: ToolOffer, arguments: dict[str, Any]
+) -> tuple[Answers, list[dict[str, Any]]]:
+    """Questions that a tool declares are asked by its task. Of those that this client cannot be asked: the answer of
+    the optional ones, which is none, and what the client lacks for the others."""
     declined: list[tuple[InputRequest, str]] = []
     lacking: list[dict[str, Any]] = []
     for offer in tool.questions:
@@ -104,15 +120,12 @@ def _declined(call: SessionCall, tool: ToolOffer, arguments: dict[str, Any]) -> 
         params = {"mode": "form", "message": message, "requestedSchema": offer.requested_schema}
         question = {"method": ELICIT, "params": params}
         required = call.caller.lacks(question)
-        if required is None:
-            continue
-        if not offer.optional:
+        if required is not None and offer.optional:
+            request = InputRequest(offer.key, orjson.dumps(question).decode())
+            declined.append((request, '{"action":"decline"}'))
+        elif required is not None:
             lacking.append(required)
-        request = InputRequest(offer.key, orjson.dumps(question).decode())
-        declined.append((request, '{"action":"decline"}'))
-    if lacking:
-        return tool_error(cannot_be_asked(tool.name, merge_capabilities(lacking)))
-    return tuple(declined)
+    return tuple(declined), lacking
 
 
 def _new_task(

@@ -16,8 +16,6 @@ RENEW_SECONDS = 10.0
 FREE_AFTER_SECONDS = 25.0
 
 NOBODY = ""
-CANCELLED = "cancelled"
-"""Nobody tells anything any more: the request has been cancelled, its client wants no answer."""
 
 
 class Voice:

@@ -30,6 +30,9 @@ e = TASK_EVENT.c
 IS_HANDED_OUT: ColumnElement[bool] = t.door == literal_column(f"'{Door.HANDLE}'", Text)
 TOLD = ("log", "question")
 
+MOST_SAID = 4_000
+"""How long the first part of an error may be to come along in a list."""
+
 
 def page_of_tasks(owner: str, after: tuple[int, str] | None, limit: int, *, is_sqlite: bool) -> Selection:
     """Tasks that were handed out, newest first, without what they carry: a page must not weigh hundreds of results."""
@@ -45,14 +48,19 @@ def page_of_tasks(owner: str, after: tuple[int, str] | None, limit: int, *, is_s
 
 
 def _outcome_in_brief(*, is_sqlite: bool) -> ColumnElement[Any]:
-    """Of a result only whether it is an error; the JSON is looked into where it lies."""
+    """Of a result only whether it is an error, and how it begins; the JSON is looked into where it lies."""
     if is_sqlite:
-        is_error = func.json_extract(t.outcome, "$.isError") == 1
+        is_error: ColumnElement[bool] = func.json_extract(t.outcome, "$.isError") == 1
+        first: ColumnElement[str] = func.json_extract(t.outcome, "$.content[0]")
     else:
         # PostgreSQL refuses to look into JSON that has an escaped NUL anywhere.
-        without_nul = func.replace(t.outcome, r"\u0000", r"\u0001")
-        is_error = cast(cast(without_nul, JSON).op("->")("isError"), Text) == "true"
-    brief = case((is_error, '{"isError":true}'), else_="{}")
+        outcome = cast(func.replace(t.outcome, r"\u0000", r"\u0001"), JSON)
+        is_error = cast(outcome.op("->")("isError"), Text) == "true"
+        first = cast(outcome.op("->")("content").op("->")(literal_column("0")), Text)
+    said = literal('{"isError":true,"content":[', Text) + first + literal("]}", Text)
+    brief = case(
+        (is_error & (func.length(first) <= MOST_SAID), said), (is_error, '{"isError":true}'), else_="{}"
+    )
     return case((t.outcome_kind == OutcomeKind.RESULT, brief), else_=t.outcome)
 
 
