@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks_server.encoding import encode_text
+from tasks_server.encoding import decode_json, encode_text
 from tasks_server.errors import TaskNotFound
 from tasks_server.task import OutcomeKind, Progress
 from tasks_server.task_page import Place, read_cursor
@@ -81,7 +81,7 @@ ODD = {
 @pytest.mark.parametrize(
     ("kind", "outcome", "shown"),
     [
-        (OutcomeKind.RESULT, encode_text({**ODD, "isError": True}), '{"isError":true}'),
+        (OutcomeKind.RESULT, encode_text({**ODD, "content": [], "isError": True}), '{"isError":true}'),
         (OutcomeKind.RESULT, encode_text({**ODD, "isError": False}), "{}"),
         (OutcomeKind.RESULT, encode_text(ODD), "{}"),
         (OutcomeKind.RPC_ERROR, rpc_error("broken"), rpc_error("broken")),
@@ -96,6 +96,21 @@ async def test_a_page_does_not_carry_what_its_tasks_carry(
     ended = await worker.finish(held(claimed), kind, outcome, Progress(1, 2), "so far")
     (task,) = (await record.service.list(OWNER, None, 10)).tasks
     assert task == replace(ended, arguments="{}", outcome=shown)
+
+
+@pytest.mark.parametrize("text", ["The printer is on fire.", 'é "x"\n', "\0", "long " * 1_000])
+async def test_a_page_says_how_an_error_begins(record: Record, text: str):
+    worker = record.worker()
+    claimed = await claim(worker, await record.create())
+    first = {"type": "text", "text": text}
+    result = encode_text({"content": [first, {"type": "text", "text": "and so on"}], "isError": True})
+    await worker.finish(held(claimed), OutcomeKind.RESULT, result, None, None)
+    (task,) = (await record.service.list(OWNER, None, 10)).tasks
+    assert task.outcome is not None
+    shown = decode_json(task.outcome)
+    assert shown["isError"] is True
+    if len(text) < 1_000 and "\0" not in text:
+        assert shown["content"] == [first]
 
 
 async def test_what_cannot_be_read_hides_nothing_else(record: Record):
