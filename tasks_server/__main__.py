@@ -9,15 +9,15 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tasks_server.command_line import (
     BUILT_IN,
     add_work_options,
     port,
     positive,
+    read_settings,
     refuse,
-    warn_of_unknown_settings,
 )
 from tasks_server.errors import ConfigurationError, TasksError
 
@@ -55,6 +55,21 @@ def parser() -> argparse.ArgumentParser:
         help="where everything is kept (default: %(default)s)",
     )
     dev.set_defaults(command=_dev)
+
+    stdio = commands.add_parser(
+        "stdio",
+        help="for a host that starts its servers itself and speaks MCP with them over stdin and stdout",
+    )
+    add_work_options(
+        stdio, "offer also the tools of this module (my_tools or ./my_tools.py); may be repeated"
+    )
+    stdio.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="where everything is kept; several hosts may share it (default: the user's own)",
+    )
+    stdio.set_defaults(command=_stdio)
 
     serve = commands.add_parser("serve", help="a server; start as many as you like")
     _add_address(serve)
@@ -130,23 +145,13 @@ class _Version(argparse.Action):
 # second to load.
 
 
-def _settings(process: Literal["server", "worker"], **overrides: Any) -> Settings:
-    from tasks_server.logs import configure_logging
-    from tasks_server.settings import Settings
-
-    settings = Settings.read(**overrides)
-    configure_logging(settings.log_format, process)
-    warn_of_unknown_settings(os.environ, Settings.model_fields)
-    return settings
-
-
 def _address(arguments: argparse.Namespace) -> dict[str, Any]:
     named = {"host": arguments.host, "port": arguments.port}
     return {name: value for name, value in named.items() if value is not None}
 
 
 def _dev(arguments: argparse.Namespace) -> int:
-    _settings("server", **_address(arguments))
+    read_settings("server", **_address(arguments))
     from tasks_server.embedded.dev import DevOptions, dev
     from tasks_server.event_loop import run_event_loop
 
@@ -155,8 +160,24 @@ def _dev(arguments: argparse.Namespace) -> int:
     return run_event_loop(dev(options))
 
 
+def _stdio(arguments: argparse.Namespace) -> int:
+    from tasks_server.event_loop import run_event_loop
+    from tasks_server.stdio.command import StdioOptions, stdio
+    from tasks_server.stdio.streams import take_over
+
+    options = StdioOptions(arguments.data_dir, arguments.tools, arguments.concurrency)
+    try:
+        code = run_event_loop(stdio(options, take_over()))
+    except TasksError as error:
+        code = refuse(error)
+    sys.stderr.flush()
+    os._exit(
+        code
+    )  # a thread may still write to somebody who does not read, or load what nobody needs any more
+
+
 def _serve(arguments: argparse.Namespace) -> int:
-    settings = _settings("server", **_address(arguments))
+    settings = read_settings("server", **_address(arguments))
     from tasks_server.event_loop import run_event_loop
     from tasks_server.serve import serve
 
@@ -166,7 +187,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _worker(arguments: argparse.Namespace) -> int:
     """Become `python -m workers`: this package never imports tool code."""
-    settings = _settings("worker")
+    settings = read_settings("worker")
     named = [word for module in arguments.tools for word in ("--tools", module)]
     queue = ["--queue", arguments.queue] if arguments.queue else []
     concurrency = ["--concurrency", str(arguments.concurrency)]
@@ -197,7 +218,7 @@ def _joining(data_directory: Path | None, settings: Settings) -> Generator[None]
 
 
 def _migrate(_: argparse.Namespace) -> int:
-    settings = _settings("server")
+    settings = read_settings("server")
     from tasks_server.event_loop import run_event_loop
     from tasks_server.startup import migrate_database
 
@@ -246,7 +267,7 @@ def _record(arguments: argparse.Namespace) -> Generator[Settings]:
     """The settings of those who work on the record: the environment's, or those of a running `dev`."""
     from tasks_server.settings import Settings
 
-    with _joining(arguments.data_dir, _settings("server")):
+    with _joining(arguments.data_dir, read_settings("server")):
         yield Settings.read()
 
 

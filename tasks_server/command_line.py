@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import difflib
 import logging
+import os
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
 
 from tasks_server.errors import TasksError
+
+if TYPE_CHECKING:
+    from tasks_server.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +49,17 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
+
+
+def read_settings(process: Literal["server", "worker"], **overrides: Any) -> Settings:
+    """The settings of this process, whose log lines go to stderr from now on. Raises ConfigurationError."""
+    from tasks_server.logs import configure_logging
+    from tasks_server.settings import Settings
+
+    settings = Settings.read(**overrides)
+    configure_logging(settings.log_format, process)
+    warn_of_unknown_settings(os.environ, Settings.model_fields)
+    return settings
 
 
 def warn_of_unknown_settings(environment: Iterable[str], fields: Iterable[str]) -> None:

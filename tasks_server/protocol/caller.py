@@ -15,6 +15,9 @@ from tasks_server.log_level import LOG_LEVELS, is_wanted
 from tasks_server.protocol.jsonrpc import InvalidParams, MissingClientCapability
 from tasks_server.task import Door, Origin
 
+ANONYMOUS = "anonymous"
+"""The owner of everything that callers ask for who are not told apart."""
+
 TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from tasks_server.protocol.caller import VERSION_KEY
-from tasks_server.protocol.v2025_11_25.dispatcher import HANDSHAKE
+from tasks_server.protocol.v2025_11_25.handshake import HANDSHAKE
 from tasks_server.protocol.v2025_11_25.revisions import REVISIONS
 
 

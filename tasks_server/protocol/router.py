@@ -8,7 +8,7 @@ the only place that chooses between revisions.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tasks_server.errors import METHOD_NOT_FOUND, RpcError
 from tasks_server.protocol.answers import Accepted, Final, Streamed, failed, guarded, streamed
@@ -48,6 +48,11 @@ class Router:
         """The revisions that are answered here."""
         return self._served
 
+    @classmethod
+    def without_parts(cls, dialects: Iterable[Dialect]) -> Router:
+        """For dialects whose handlers look at no part of the server."""
+        return cls(cast("Parts", None), dialects)
+
     async def receive(self, body: bytes, owner: str, headers: Headers | None) -> Accepted | Final | Streamed:
         """Answer one message from `owner`. Errors are answers; only bugs and cancellation raise."""
         try:
@@ -58,7 +63,7 @@ class Router:
             return failed(error.request_id, error)
         except RpcError as error:
             return failed(None, error)
-        return await self._answer(message, owner, headers)
+        return await self.answer(message, owner, headers)
 
     def _accept(self, headers: Headers | None) -> Accepted:
         # No notification from a client means anything to a stateless server; what it must not do is claim a
@@ -68,7 +73,9 @@ class Router:
             choose_dialect(version, self._served)
         return Accepted()
 
-    async def _answer(self, request: Request, owner: str, headers: Headers | None) -> Final | Streamed:
+    async def answer(self, request: Request, owner: str, headers: Headers | None) -> Final | Streamed:
+        """Answer one request. Errors are answers."""
+
         async def begin() -> Final | Streamed:
             handler, call = self._check(request, owner, headers)
             answer = await handler(call)

@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tasks_server.protocol.caller import ANONYMOUS
 from tasks_server.settings import LOOPBACK_HOSTS, Settings
 from tasks_server.transport import patience
 
 ANY = "*"
-ANONYMOUS = "anonymous"
 
 
 class BodyTooLarge(Exception):

@@ -26,14 +26,22 @@ import workers.__main__
 from tests.crashes import instants
 
 # What a server, a worker and their tools would load when they start.
-LOADED_FOR_ALL = ("tasks_server.app", "tasks_server.serve", "tests.crashes.doomed")
+LOADED_FOR_ALL = (
+    "tasks_server.app",
+    "tasks_server.serve",
+    "tasks_server.stdio.server",
+    "tests.crashes.doomed",
+)
 PR_SET_PDEATHSIG = 1
 STILL_RUNNING = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to start. clock_ahead_seconds: how much later it is for this process."""
+    """What to start. clock_ahead_seconds: how much later it is for this process.
+
+    pipes: paths of named pipes for its stdin and its stdout; then only stderr goes to the output.
+    """
 
     command: list[str]
     environment: dict[str, str]
@@ -41,6 +49,7 @@ class Order:
     output: str
     dies_at: str | None = None
     clock_ahead_seconds: float = 0.0
+    pipes: tuple[str, str] | None = None
 
 
 def main() -> None:
@@ -74,6 +83,9 @@ def become(order: Order) -> NoReturn:
         with Path(order.output).open("wb") as output:
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
+        if order.pipes is not None:
+            os.dup2(os.open(order.pipes[0], os.O_RDONLY), 0)
+            os.dup2(os.open(order.pipes[1], os.O_WRONLY), 1)
         os.chdir(order.directory)
         os.environ.clear()
         os.environ.update(order.environment)

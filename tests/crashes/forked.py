@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.crashes.fork_server import STILL_RUNNING, Order
+from tests.support.pipe import Pipe
 from tests.support.processes import ProcessStarter, Started
 
 ROOT = Path(__file__).parents[2]
@@ -51,8 +52,9 @@ class ForkServer:
         *,
         dies_at: str | None = None,
         clock_ahead_seconds: float = 0.0,
+        pipes: tuple[str, str] | None = None,
     ) -> Started:
-        """A process as the command would be. dies_at: the name of an instant."""
+        """A process as the command would be. dies_at: the name of an instant. pipes: see Order."""
         order = Order(
             command,
             {**self._environment, "TMPDIR": str(directory), **environment},
@@ -60,6 +62,7 @@ class ForkServer:
             str(output),
             dies_at,
             clock_ahead_seconds,
+            pipes,
         )
         output.touch()
         return Started(Forked(self, self._ask(dataclasses.asdict(order))), output)
@@ -121,3 +124,21 @@ class ForkingStarter(ProcessStarter):
         )
         self._started.append(started)
         return started
+
+    def stdio(self, *arguments: str, env: Mapping[str, str] | None = None) -> Pipe:
+        """`tasks-server stdio` with a pipe in each direction."""
+        number = len(self._started) + 1
+        pipes = (str(self.directory / f"stdin-{number}"), str(self.directory / f"stdout-{number}"))
+        for path in pipes:
+            os.mkfifo(path)
+        # Both without waiting until somebody has the other end, which to write in one direction alone cannot.
+        stdin, stdout = os.open(pipes[0], os.O_RDWR), os.open(pipes[1], os.O_RDONLY | os.O_NONBLOCK)
+        started = self._forks.start(
+            ["stdio", *arguments],
+            {"TMPDIR": str(self.directory), **(env or {})},
+            self.directory,
+            self.directory / f"output-{number}.log",
+            pipes=pipes,
+        )
+        self._started.append(started)
+        return Pipe(started, os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb"))

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -135,6 +135,18 @@ class ProcessStarter:
 
     def start(self, *command: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Started:
         """Start a command; `env` is added to the environment of the tests."""
+        return self.begin(command, env, cwd, stdin=subprocess.DEVNULL, stdout=None)[1]
+
+    def begin(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str] | None,
+        cwd: Path | None,
+        *,
+        stdin: int,
+        stdout: int | None,
+    ) -> tuple[subprocess.Popen[bytes], Started]:
+        """Start a command with these as its stdin and stdout; None: stdout goes where stderr does, into a file."""
         output = self.directory / f"output-{len(self._started) + 1}.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TASKS_")}
         # With temporary files of its own, nobody tidies up after the processes of another test.
@@ -144,14 +156,14 @@ class ProcessStarter:
                 command,
                 cwd=cwd or self.directory,
                 env={**inherited, **settings, **(env or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
+                stdin=stdin,
+                stdout=sink if stdout is None else stdout,
+                stderr=sink,
                 start_new_session=True,
             )
         started = Started(process, output)
         self._started.append(started)
-        return started
+        return process, started
 
     def tasks_server(
         self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None

@@ -5,11 +5,10 @@ What HTTP says with headers and session ids a pipe says by being the same pipe.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks_server.errors import INVALID_REQUEST, RpcError
-from tasks_server.protocol.answers import Accepted, Final, Streamed, failed
+from tasks_server.protocol.answers import Accepted, Final, Streamed, failed, guarded
 from tasks_server.protocol.jsonrpc import (
     MalformedMessage,
     Notification,
@@ -18,48 +17,77 @@ from tasks_server.protocol.jsonrpc import (
     encode_result,
     read_message,
 )
-from tasks_server.protocol.v2025_11_25.dispatcher import HANDSHAKE, Dispatcher
+from tasks_server.protocol.v2025_11_25.handshake import HANDSHAKE, initialize
 from tasks_server.protocol.v2025_11_25.session import Session
 
 if TYPE_CHECKING:
-    from tasks_server.protocol.parts import Parts
+    from tasks_server.protocol.v2025_11_25.dispatcher import Dispatcher
+
+PING = "ping"
 
 
 class Connection:
-    """The session of one pipe: none until `initialize` has been answered."""
+    """The session of one pipe: none until `initialize` has been answered. The handshake needs no part of the server.
 
-    def __init__(self, parts: Parts, owner: str) -> None:
-        self._dispatcher = Dispatcher(parts)
+    There is one caller at the other end, so it is told apart from all others.
+    """
+
+    def __init__(self, owner: str) -> None:
         self._owner = owner
         self._session: Session | None = None
+        self._dispatcher: Dispatcher | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a session has begun."""
+        return self._session is not None
+
+    def serve(self, dispatcher: Dispatcher) -> None:
+        """From now on every message can be received."""
+        self._dispatcher = dispatcher
+
+    def can_receive(self, decoded: Any) -> bool:
+        """Whether a message can be received by now."""
+        return self._dispatcher is not None or self._session is None or is_ping(decoded)
 
     async def receive(self, decoded: Any) -> Accepted | Final | Streamed:
         """Answer a message as `jsonrpc.decode` has read it. Errors are answers."""
-        if self._session is not None:
-            session = await self._dispatcher.current(self._session) or self._session
-            return await self._dispatcher.receive(decoded, session)
+        if self._session is not None and not is_ping(decoded):
+            session = await self._served.current(self._session) or self._session
+            return await self._served.receive(decoded, session)
         try:
-            return await self._before_handshake(read_message(decoded))
+            return await self._receive(read_message(decoded))
         except MalformedMessage as error:
             return failed(error.request_id, error)
 
     async def standing(self) -> Streamed | None:
         """What a client hears without having asked; over HTTP it has a stream of its own. None before the handshake."""
-        return None if self._session is None else await self._dispatcher.listen(self._session, None)
+        return None if self._session is None else await self._served.listen(self._session, None)
 
-    async def _before_handshake(self, message: Request | Notification | Response) -> Accepted | Final:
+    @property
+    def _served(self) -> Dispatcher:
+        assert self._dispatcher is not None, "nothing is served yet"
+        return self._dispatcher
+
+    async def _receive(self, message: Request | Notification | Response) -> Accepted | Final:
         match message:
             case Request(_, method) if method == HANDSHAKE:
-                self._session, answer = await self._dispatcher.begin(message, self._owner)
-                return replace(answer, session=None)
-            case Request(request_id, "ping"):
+                return await self._begin(message)
+            case Request(request_id, method) if method == PING:
                 return Final(encode_result(request_id, {}))
             case Request(request_id):
-                return failed(request_id, RpcError(INVALID_REQUEST, "Send `initialize` first."))
+                return failed(request_id, RpcError(INVALID_REQUEST, f"Send `{HANDSHAKE}` first."))
             case _:
                 return Accepted()
 
+    async def _begin(self, request: Request) -> Final:
+        async def work() -> Final:
+            self._session, result = initialize(self._owner, request.params, tells_callers_apart=True)
+            return Final(encode_result(request.id, result))
 
-def is_handshake(decoded: Any) -> bool:
-    """Whether a message begins a session."""
-    return isinstance(decoded, dict) and cast("dict[str, Any]", decoded).get("method") == HANDSHAKE
+        return await guarded(request.id, work)
+
+
+def is_ping(decoded: Any) -> bool:
+    """Whether a message asks for a sign of life, which belongs to no session."""
+    return isinstance(decoded, dict) and cast("dict[str, Any]", decoded).get("method") == PING

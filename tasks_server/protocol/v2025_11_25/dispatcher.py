@@ -27,7 +27,7 @@ from tasks_server.protocol.v2025_11_25.awaited import resume
 from tasks_server.protocol.v2025_11_25.batches import answered_together, check_batch
 from tasks_server.protocol.v2025_11_25.call import SessionCall, SessionHandler
 from tasks_server.protocol.v2025_11_25.cancellation import take_cancellation
-from tasks_server.protocol.v2025_11_25.handshake import initialize
+from tasks_server.protocol.v2025_11_25.handshake import HANDSHAKE, initialize
 from tasks_server.protocol.v2025_11_25.housekeeping import ping, set_level, subscribe, unsubscribe
 from tasks_server.protocol.v2025_11_25.marks import FollowMark, read_mark
 from tasks_server.protocol.v2025_11_25.offers import (
@@ -39,7 +39,8 @@ from tasks_server.protocol.v2025_11_25.offers import (
     read_resource,
 )
 from tasks_server.protocol.v2025_11_25.questions import take_response
-from tasks_server.protocol.v2025_11_25.session import Session, open_session, seal_session
+from tasks_server.protocol.v2025_11_25.sealed_session import open_session, seal_session
+from tasks_server.protocol.v2025_11_25.session import Session
 from tasks_server.protocol.v2025_11_25.tasks import cancel_task, get_result, get_task, list_tasks
 from tasks_server.protocol.v2025_11_25.tools import call_tool, list_tools
 from tasks_server.store.outage import is_outage
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from tasks_server.protocol.headers import Headers
     from tasks_server.protocol.parts import Parts
 
-HANDSHAKE = "initialize"
 CANCELLATION = "notifications/cancelled"
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,8 @@ class Dispatcher:
         """The session of an `initialize`, whose token is in the answer; None if it was refused."""
 
         async def work() -> tuple[Session, Final]:
-            session, result = initialize(self._parts, owner, request.params)
+            apart = self._parts.tells_callers_apart
+            session, result = initialize(owner, request.params, tells_callers_apart=apart)
             token = seal_session(self._parts.seal, session)
             return session, Final(encode_result(request.id, result), session=token)
 

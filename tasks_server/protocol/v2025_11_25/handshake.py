@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, cast
 
 from tasks_server.protocol.jsonrpc import InvalidParams
-from tasks_server.protocol.parts import Parts
 from tasks_server.protocol.server_info import SERVER_INFO
 from tasks_server.protocol.v2025_11_25.revisions import Revision, negotiated
 from tasks_server.protocol.v2025_11_25.session import Session, begin_session
+
+HANDSHAKE = "initialize"
 
 _INSTRUCTIONS = (
     "Tools run as durable tasks on workers. Large results are resources: read them by the URIs in the result."
@@ -20,8 +21,10 @@ _INSTRUCTIONS_WITH_TASKS = (
 )
 
 
-def initialize(parts: Parts, owner: str, params: dict[str, Any]) -> tuple[Session, dict[str, Any]]:
-    """The session that begins, and the InitializeResult. Raises InvalidParams."""
+def initialize(
+    owner: str, params: dict[str, Any], *, tells_callers_apart: bool
+) -> tuple[Session, dict[str, Any]]:
+    """The session that begins, and the InitializeResult. Raises InvalidParams. Needs no parts."""
     requested = params.get("protocolVersion")
     if not isinstance(requested, str):
         raise InvalidParams("params.protocolVersion must be a string.")
@@ -32,13 +35,13 @@ def initialize(parts: Parts, owner: str, params: dict[str, Any]) -> tuple[Sessio
     session = begin_session(owner, revision, cast("dict[str, Any]", capabilities))
     return session, {
         "protocolVersion": revision.version,
-        "capabilities": _capabilities(parts, revision),
+        "capabilities": _capabilities(revision, tells_callers_apart=tells_callers_apart),
         "serverInfo": _implementation(revision),
         "instructions": _INSTRUCTIONS_WITH_TASKS if revision.tasks else _INSTRUCTIONS,
     }
 
 
-def _capabilities(parts: Parts, revision: Revision) -> dict[str, Any]:
+def _capabilities(revision: Revision, *, tells_callers_apart: bool) -> dict[str, Any]:
     capabilities: dict[str, Any] = {
         "tools": {"listChanged": True},
         "prompts": {"listChanged": True},
@@ -49,7 +52,7 @@ def _capabilities(parts: Parts, revision: Revision) -> dict[str, Any]:
         capabilities["completions"] = {}
     if revision.tasks:
         tasks: dict[str, Any] = {"cancel": {}, "requests": {"tools": {"call": {}}}}
-        if parts.tells_callers_apart:
+        if tells_callers_apart:
             tasks["list"] = {}
         capabilities["tasks"] = tasks
     return capabilities

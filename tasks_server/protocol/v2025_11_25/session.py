@@ -1,7 +1,6 @@
-"""A session: what a client said in its handshake, sealed into the id that it sends along ever after.
+"""A session: what a client said in its handshake.
 
-Any replica opens it; none has to remember it. What can change about a session (that it has ended, its log level, its
-subscriptions) is in the record, see `Sessions`.
+What can change about a session (that it has ended, its log level, its subscriptions) is in the record, see `Sessions`.
 """
 
 from __future__ import annotations
@@ -11,14 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from tasks_server.protocol.v2025_11_25.revisions import REVISIONS, Revision
-from tasks_server.seal import Seal, SealBroken
-from tasks_server.sessions import SESSION_SECONDS
+from tasks_server.protocol.v2025_11_25.revisions import Revision
 
 USUAL_LOG_LEVEL = "info"
 """What a client gets that has not set a level; the choice is the server's (server/utilities/logging)."""
 
-_PURPOSE = "session"
 _REMEMBERED = ("elicitation", "sampling", "roots", "tasks")
 _MOST_ENTRIES = 8
 _LONGEST_NAME = 64
@@ -37,28 +33,6 @@ class Session:
 
 def begin_session(owner: str, revision: Revision, capabilities: Mapping[str, Any]) -> Session:
     return Session(secrets.token_hex(16), owner, revision, _as_remembered(revision, capabilities))
-
-
-def seal_session(seal: Seal, session: Session) -> str:
-    content = {
-        "id": session.id,
-        "owner": session.owner,
-        "revision": session.revision.version,
-        "capabilities": session.capabilities,
-    }
-    return seal.close(_PURPOSE, content)
-
-
-def open_session(seal: Seal, token: str, owner: str) -> Session | None:
-    """The session as it began; None for a token that is not one, has expired, or is somebody else's."""
-    try:
-        content = seal.open(_PURPOSE, token, SESSION_SECONDS)
-    except SealBroken:
-        return None
-    revision = REVISIONS.get(content["revision"])
-    if revision is None or content["owner"] != owner:
-        return None
-    return Session(content["id"], owner, revision, content["capabilities"])
 
 
 def _as_remembered(revision: Revision, capabilities: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from tasks_server.protocol.dialect import Dialect, NameSource
 from tasks_server.protocol.v2026_07_28.completion import complete_argument
-from tasks_server.protocol.v2026_07_28.discover import discover
 from tasks_server.protocol.v2026_07_28.listen import listen
+from tasks_server.protocol.v2026_07_28.opening import OPENING, VERSION
 from tasks_server.protocol.v2026_07_28.prompts import get_prompt, list_prompts
 from tasks_server.protocol.v2026_07_28.resources import list_resources, list_templates, read_resource
 from tasks_server.protocol.v2026_07_28.tasks import cancel_task, get_task, update_task
 from tasks_server.protocol.v2026_07_28.tools import call_tool, list_tools
-
-VERSION = "2026-07-28"
 
 # The extension asks clients to mirror the task id; the base protocol's table does not list tasks/*, and clients
 # in the field leave it out. Nothing here is routed by it, so only a false one is refused.
@@ -20,7 +18,7 @@ TASK_ID = NameSource("taskId", required=False)
 DIALECT = Dialect(
     version=VERSION,
     handlers={
-        "server/discover": discover,
+        **OPENING.handlers,
         "tools/list": list_tools,
         "tools/call": call_tool,
         "prompts/list": list_prompts,

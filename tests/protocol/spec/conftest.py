@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,10 +11,13 @@ import httpx2
 import pytest
 
 from tests.conftest import DATABASES
+from tests.protocol.official import check_notification
 from tests.protocol.spec.notes import Notes
+from tests.protocol.spec.requests import Request
 from tests.protocol.spec.stack import Stack, start_stack
 from tests.protocol.spec.wire import TIMEOUT_SECONDS, Wire
 from tests.support.databases import PostgresDatabases, SqliteDatabases
+from tests.support.pipe import Pipe
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +68,23 @@ def wire(stack: Stack, http: httpx2.AsyncClient) -> Wire:
 def other(stack: Stack, http: httpx2.AsyncClient) -> Wire:
     """The same client, talking to the second server."""
     return Wire(http, stack.other_url)
+
+
+@pytest.fixture(scope="session")
+def shared_pipes() -> dict[str, Pipe]:
+    return {}
+
+
+@pytest.fixture
+def pipe(stack: Stack, database: str, shared_pipes: dict[str, Pipe]) -> Iterator[Pipe]:
+    """A server at the other end of a pipe, shared by all tests here. What it writes must all be protocol."""
+    if database not in shared_pipes:
+        shared_pipes[database] = stack.pipe()
+        asyncio.run(shared_pipes[database].answer(Request.of("tools/list").body))
+    yield shared_pipes[database]
+    for message in shared_pipes[database].messages:
+        if "method" in message:
+            check_notification(message)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import sqlalchemy
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from tests.support.pipe import Pipe, start_stdio
 from tests.support.processes import ProcessStarter, Started
 from tests.support.servers import ValkeyServer
 
@@ -43,6 +44,12 @@ class Stack:
     def work(self, module: str) -> Started:
         """Another worker of this deployment."""
         return self._start("worker", "--tools", module)
+
+    def pipe(self) -> Pipe:
+        """A server of this deployment that talks over its stdin and stdout."""
+        pipe = start_stdio(self._starter, env=self._environment({}))
+        self._processes.append(pipe.started)
+        return pipe
 
     async def ready(self) -> None:
         first, second, worker = self.serve(), self.serve(), self.work(TOOLS)

@@ -1,0 +1,1 @@
+"""`tasks-server stdio`: serving one host that has started us and speaks over our stdin and stdout."""
