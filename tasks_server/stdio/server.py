@@ -30,6 +30,8 @@ async def serving(
 
     Raises ConfigurationError.
     """
+    # There is one caller at the other end of a pipe: nobody has to be told apart.
+    settings = settings.model_copy(update={"allow_unauthenticated": False})
     async with AsyncExitStack() as resources:
         if stack is None:
             await check_database(settings.database_url)

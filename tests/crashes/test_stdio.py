@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.crashes.client import META
 from tests.crashes.forked import ForkingStarter
+from tests.support.mcp_messages import META
 from tests.support.pipe import Message, Pipe, start_stdio
 from tests.support.processes import ProcessStarter, all_gone
 from tests.support.servers import ValkeyServer

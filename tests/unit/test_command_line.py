@@ -44,6 +44,15 @@ def test_serving_loads_neither_worker_code_nor_migrations():
     assert loaded.isdisjoint({"workers", "alembic"})
 
 
+def test_a_pipe_is_answered_before_anything_heavy_is_loaded():
+    script = "import sys, tasks_server.stdio.command; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+    )
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+    assert (HEAVY - {"asyncio"}).isdisjoint(loaded)
+
+
 @pytest.mark.parametrize(
     "line", ["", "dev --concurrency 0", "serve --port many", "worker --no-such", "explode"]
 )

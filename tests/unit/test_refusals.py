@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
+from sqlalchemy import URL, make_url
 
 from tasks_server.command_line import BUILT_IN
 from tasks_server.embedded.data_directory import DataDirectory, readable_roots
@@ -238,3 +239,10 @@ def test_an_odd_queue_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_newest_migration_is_known_without_looking():
     assert ScriptDirectory(str(SCRIPTS)).get_current_head() == NEWEST
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "100% #1?", "Zürich", "a+b"])
+def test_the_database_of_a_data_directory_is_named_as_sqlalchemy_names_it(tmp_path: Path, name: str):
+    data = DataDirectory(tmp_path / name)
+    path = str(tmp_path / name / "tasks.db")
+    assert make_url(data.database_url) == URL.create("sqlite+aiosqlite", database=path)
