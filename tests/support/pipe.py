@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from tests.support.processes import ProcessStarter, Started
 from tests.support.waiting import wait_until
@@ -40,9 +40,9 @@ class Pipe:
         while len(self._messages) < len(self._lines):
             line = self._lines[len(self._messages)]
             try:
-                message = json.loads(line)
+                message: Any = json.loads(line)
                 if isinstance(message, list):
-                    self.batches.append(message)
+                    self.batches.append(cast("list[Message]", message))
                     message = {"jsonrpc": "2.0"}
                 assert message["jsonrpc"] == "2.0"
             except (ValueError, TypeError, KeyError) as error:

@@ -33,7 +33,7 @@ def message(method: str, params: Mapping[str, Any] | None = None) -> Message:
 
 
 def initialize(version: str) -> Message:
-    capabilities = {"elicitation": {"form": {}}}
+    capabilities: dict[str, Any] = {"elicitation": {"form": {}}}
     client = {"name": "spec", "version": "1"}
     return message(
         "initialize", {"protocolVersion": version, "capabilities": capabilities, "clientInfo": client}
@@ -211,9 +211,8 @@ async def test_a_batch_is_answered_as_one_where_the_revision_has_them(sqlite_sta
     await result_of(pipe, initialize("2025-03-26"))
     requests = [message("ping"), message("tools/list"), calling("greet", {"name": "Ann"})]
     pipe.write(as_line([*requests, {"jsonrpc": "2.0", "method": "notifications/whatever"}]))
-    (batch,) = await wait_until(
-        lambda: pipe.messages and pipe.batches, 30, describing="the answer to a batch"
-    )
+    await wait_until(lambda: pipe.messages and pipe.batches, 30, describing="the answer to a batch")
+    (batch,) = pipe.batches
     assert {answer["id"] for answer in batch} == {request["id"] for request in requests}
     pipe.close()
     assert await pipe.started.ended() == 0
