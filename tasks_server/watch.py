@@ -216,10 +216,14 @@ class Watchers:
             watch.look_for_lines()
 
     async def _read_everything_now_and_then(self) -> None:
+        read_at = anyio.current_time()
         while True:
-            connected = self._bus.connected.is_set()
-            await anyio.sleep(REREAD_SECONDS if connected else REREAD_WITHOUT_BUS_SECONDS)
+            # Never the longer pause in one piece: the bus may be lost in the middle of it.
+            await anyio.sleep(REREAD_WITHOUT_BUS_SECONDS)
+            if self._bus.connected.is_set() and anyio.current_time() - read_at < REREAD_SECONDS:
+                continue
             self._mark(self._by_task)
+            read_at = anyio.current_time()
 
     async def _look_for_lines_now_and_then(self) -> None:
         while True:
