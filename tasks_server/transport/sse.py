@@ -154,10 +154,10 @@ async def answering(
                     await current.begin(receive)
                 yield current
             finally:
+                await _stopped(running)  # before the stream closes: what still tells must not find it so
                 await current.stop()
     finally:
         bells.discard(outlet.bell)
-        await _stopped(running)
 
 
 async def _stopped(running: asyncio.Future[Any]) -> None:
