@@ -16,7 +16,7 @@ from demo.dataset import write_observations
 from demo.document import PAGES, write_report
 from demo.screen import Screen
 from demo.server import ServerDidNotStart, running_server
-from demo.tasks_extension import TasksExtension
+from tasks_server.client import Options, TasksExtension, steady_http
 
 RESULTS = Path("demo-results")
 ASK_ABOVE_PAGES = 20  # the tool's own default is higher; the demo wants to be asked
@@ -61,8 +61,8 @@ async def run(screen: Screen, own: Path | None) -> bool:
 
 async def call_tools(screen: Screen, url: str, document: Path, dataset: Path) -> bool:
     calls = Calls(screen, RESULTS)
-    tasks = TasksExtension(calls.observe)
-    async with Client(url, extensions=[tasks], elicitation_callback=calls.answer) as client:
+    tasks = TasksExtension(Options(on_update=calls.observe))
+    async with Client(steady_http(url), extensions=[tasks], elicitation_callback=calls.answer) as client:
         listed = await client.list_tools()
         screen.line(
             f"connected with the official client, protocol {client.protocol_version}: "

@@ -13,7 +13,7 @@ from mcp import Client, MCPError
 from mcp.client.session import ClientRequestContext
 
 from demo.screen import Bar, Screen
-from demo.tasks_extension import DetailedTask, TaskCancelled
+from tasks_server.client import DetailedTask, TaskCancelled
 
 _SUFFIXES = {"image/png": ".png", "image/svg+xml": ".svg", "image/jpeg": ".jpg"}
 PREVIEW_LINES = 12
@@ -27,12 +27,12 @@ class Calls:
         self._results = results
         self._bar: Bar | None = None
         self._task_id: str | None = None
-        self._snapshots = 0
+        self._updates = 0
 
     async def call(self, client: Client, name: str, arguments: dict[str, Any]) -> bool:
         """Call a tool, watch it, and save its files. Returns whether it succeeded."""
         started = time.monotonic()
-        self._task_id, self._snapshots = None, 0
+        self._task_id, self._updates = None, 0
         with self._screen.bar(name) as self._bar:
             try:
                 result = await client.call_tool(name, arguments)
@@ -45,7 +45,7 @@ class Calls:
             else:
                 self._bar.finish("completed")
         seconds = time.monotonic() - started
-        self._screen.line(f"{seconds:.1f} s, {self._snapshots} snapshots pushed by the server")
+        self._screen.line(f"{seconds:.1f} s, {self._updates} updates shown")
         has_files = any(isinstance(block, types.ResourceLink) for block in result.content)
         for block in result.content:
             if not (
@@ -54,17 +54,16 @@ class Calls:
                 await self._show(client, name, block)
         return not result.is_error
 
-    def observe(self, task: DetailedTask) -> None:
-        """A snapshot of the running task has arrived."""
+    async def observe(self, task: DetailedTask) -> None:
+        """The task of the call has changed."""
         if self._bar is None:
             return
         if self._task_id is None:
             self._task_id = task.task_id
             self._screen.line(f"task {task.task_id}")
-        self._snapshots += 1
-        progress = task.progress
-        if "progress" in progress:
-            self._bar.update(progress["progress"], progress.get("total"), task.status_message or task.status)
+        self._updates += 1
+        if task.progress:
+            self._bar.update(task.progress.progress, task.progress.total, task.status_message or task.status)
 
     async def answer(
         self,

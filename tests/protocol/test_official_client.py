@@ -1,4 +1,4 @@
-"""The official client against `tasks-server dev`: once with the Tasks extension, once as it comes."""
+"""The official client as it comes against `tasks-server dev`; with the Tasks extension it is in tests/sdk."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ from mcp_types import (
     CallToolResult,
     ElicitRequestParams,
     ElicitResult,
-    ErrorData,
     PromptReference,
     TextContent,
     TextResourceContents,
 )
 
-from demo.tasks_extension import DetailedTask, GetTaskRequest, TaskParams, TasksExtension
 from tests.support.processes import ProcessStarter
-from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 INVALID_PARAMS = -32602
@@ -51,76 +48,6 @@ def text_of(result: CallToolResult) -> str:
     (block,) = result.content
     assert isinstance(block, TextContent)
     return block.text
-
-
-async def test_a_call_that_became_a_task_ends_with_its_plain_result(url: str) -> None:
-    snapshots: list[DetailedTask] = []
-    async with Client(url, extensions=[TasksExtension(snapshots.append)]) as client:
-        result = await client.call_tool("slow_compute", {"seconds": 0.1, "label": "sums"})
-    assert text_of(result) == "Computed sums for 0.1 s"
-    assert snapshots[-1].status == "completed"
-    assert len({task.task_id for task in snapshots}) == 1
-
-
-async def test_a_task_asks_the_person_behind_the_client(url: str) -> None:
-    snapshots: list[DetailedTask] = []
-    extensions = [TasksExtension(snapshots.append)]
-    async with Client(url, extensions=extensions, elicitation_callback=agree) as client:
-        result = await client.call_tool("confirm_delete", {"filename": "old.txt"})
-    assert text_of(result) == "Deleted old.txt"
-    assert "input_required" in [task.status for task in snapshots]
-
-
-async def test_a_task_asks_two_questions_at_once(url: str) -> None:
-    async with Client(url, extensions=[TasksExtension()], elicitation_callback=agree) as client:
-        result = await client.call_tool("multi_input")
-    assert text_of(result) == "Alice is sure"
-
-
-async def test_a_question_comes_before_the_task(url: str) -> None:
-    async with Client(url, extensions=[TasksExtension()], elicitation_callback=agree) as client:
-        result = await client.call_tool("test_tool_with_task")
-    assert text_of(result) == "Hello, Alice!"
-
-
-async def test_giving_up_a_call_cancels_its_task(url: str) -> None:
-    snapshots: list[DetailedTask] = []
-    async with Client(url, extensions=[TasksExtension(snapshots.append)]) as client:
-        call = asyncio.create_task(client.call_tool("slow_compute", {"seconds": 60, "label": "never"}))
-        await wait_until(lambda: snapshots, describing="the first pushed snapshot")
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
-        await cancelled(client, snapshots[0].task_id)
-
-
-async def test_refusing_to_answer_cancels_the_task(url: str) -> None:
-    snapshots: list[DetailedTask] = []
-
-    async def refuse(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
-        return ErrorData(code=-32000, message="nobody is here")
-
-    extensions = [TasksExtension(snapshots.append)]
-    async with Client(url, extensions=extensions, elicitation_callback=refuse) as client:
-        with pytest.raises(MCPError, match="nobody is here"):
-            await client.call_tool("confirm_delete", {"filename": "old.txt"})
-        await cancelled(client, snapshots[0].task_id)
-
-
-async def cancelled(client: Client, task_id: str) -> None:
-    """Wait until the task is."""
-    request = GetTaskRequest(params=TaskParams(task_id=task_id))
-
-    async def is_cancelled() -> bool:
-        return (await client.session.send_request(request, DetailedTask)).status == "cancelled"
-
-    await wait_until(is_cancelled, describing="the cancelled task")
-
-
-async def test_a_failed_task_raises_its_protocol_error(url: str) -> None:
-    async with Client(url, extensions=[TasksExtension()]) as client:
-        with pytest.raises(MCPError, match="This job always breaks"):
-            await client.call_tool("protocol_error_job")
 
 
 async def test_a_client_without_tasks_gets_progress_and_the_plain_result(url: str) -> None:

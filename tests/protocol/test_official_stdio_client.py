@@ -16,7 +16,7 @@ from mcp.client.session import ClientRequestContext
 from mcp.client.subscriptions import ToolsListChanged
 from mcp_types import ElicitRequestParams, ElicitResult
 
-from demo.tasks_extension import DetailedTask, TasksExtension
+from tasks_server.client import DetailedTask, Options, TasksExtension
 from tests.protocol.test_official_client import text_of
 from tests.support.processes import all_gone
 from tests.support.waiting import wait_until
@@ -78,7 +78,11 @@ async def test_the_client_uses_a_revision_with_a_handshake(server: StdioServerPa
 
 async def test_tasks_and_subscriptions_work_over_a_pipe(server: StdioServerParameters):
     snapshots: list[DetailedTask] = []
-    extensions = [TasksExtension(snapshots.append)]
+
+    async def see(task: DetailedTask) -> None:
+        snapshots.append(task)
+
+    extensions = [TasksExtension(Options(on_update=see))]
     async with Client(server, extensions=extensions, elicitation_callback=agree) as client:
         assert text_of(await client.call_tool("multi_input")) == "Alice is sure"
         assert "input_required" in [task.status for task in snapshots]

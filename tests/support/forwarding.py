@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 CHUNK_BYTES = 65536
+
+Dial = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 class Passage(Protocol):
@@ -21,9 +24,13 @@ class Passage(Protocol):
 
 @asynccontextmanager
 async def forwarding(
-    target: Path, passage: Callable[[], Passage], *, listen_at: Path | None = None
+    target: Path | Dial, passage: Callable[[], Passage], *, listen_at: Path | None = None
 ) -> AsyncGenerator[int]:
-    """Forwards to the unix socket `target`, from another one or from loopback. Yields the port there, else 0."""
+    """Forwards to a unix socket or wherever `target` dials, from another socket or from loopback.
+
+    Yields the port there, else 0.
+    """
+    dial: Dial = partial(asyncio.open_unix_connection, target) if isinstance(target, Path) else target
     open_connections: set[asyncio.Task[None]] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -31,7 +38,7 @@ async def forwarding(
         assert task is not None
         open_connections.add(task)
         with suppress(OSError, asyncio.CancelledError):
-            await _connect(reader, writer, target, passage())
+            await _connect(reader, writer, dial, passage())
         open_connections.discard(task)
 
     port = 0
@@ -50,10 +57,10 @@ async def forwarding(
 
 
 async def _connect(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: Path, passage: Passage
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, dial: Dial, passage: Passage
 ) -> None:
     with closing(writer):
-        theirs, ours = await asyncio.open_unix_connection(target)
+        theirs, ours = await dial()
         with closing(ours):
             forth = asyncio.create_task(_pump(passage.forth(_chunks(reader)), ours))
             back = asyncio.create_task(_pump(passage.back(_chunks(theirs)), writer))

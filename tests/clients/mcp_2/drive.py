@@ -10,7 +10,7 @@ from checks import passes
 from mcp import Client
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 
-from demo.tasks_extension import DetailedTask, GetTaskRequest, TaskParams, TasksExtension
+from tasks_server.client import DetailedTask, Options, TasksExtension, steady_http
 
 URL = sys.argv[1]
 
@@ -20,10 +20,16 @@ async def agree(_context: Any, _params: ElicitRequestParams) -> ElicitResult:
 
 
 class Heard:
-    """The progress that came with a call."""
+    """The progress that came with a call, and what its task looked like."""
 
     def __init__(self) -> None:
         self.progress: list[float] = []
+        self.seen: list[DetailedTask] = []
+        self.begun = asyncio.Event()
+
+    async def see(self, task: DetailedTask) -> None:
+        self.seen.append(task)
+        self.begun.set()
 
     async def report(self, progress: float, total: float | None, message: str | None) -> None:
         assert total == 5
@@ -35,40 +41,43 @@ def text_of(result: CallToolResult) -> str:
     return result.content[0].text
 
 
+def with_tasks(heard: Heard, **callbacks: Any) -> Client:
+    extension = TasksExtension(Options(on_update=heard.see))
+    return Client(steady_http(URL), extensions=[extension], **callbacks)
+
+
 async def a_task_is_watched_to_its_result() -> None:
-    seen: list[DetailedTask] = []
-    async with Client(URL, extensions=[TasksExtension(seen.append)]) as client:
+    heard = Heard()
+    async with with_tasks(heard) as client:
         result = await client.call_tool("count", {"to": 50})
     assert result.structured_content == {"last": 50}
-    assert seen[0].status == "working"
-    assert seen[-1].status == "completed"
-    assert seen[-1].progress["progress"] == 50
+    assert heard.seen[0].status == "working"
+    assert heard.seen[-1].status == "completed"
+    assert heard.seen[-1].progress.progress == 50
 
 
 async def a_task_asks() -> None:
-    seen: list[DetailedTask] = []
-    extensions = [TasksExtension(seen.append)]
-    async with Client(URL, extensions=extensions, elicitation_callback=agree) as client:
+    heard = Heard()
+    async with with_tasks(heard, elicitation_callback=agree) as client:
         assert text_of(await client.call_tool("reserve", {"seats": 2})) == "Reserved 2 seats"
-    assert "input_required" in [task.status for task in seen]
+    assert "input_required" in [task.status for task in heard.seen]
 
 
 async def a_task_is_cancelled() -> None:
-    begun: asyncio.Queue[DetailedTask] = asyncio.Queue()
-    async with Client(URL, extensions=[TasksExtension(begun.put_nowait)]) as client:
+    heard, tasks = Heard(), TasksExtension()
+    async with with_tasks(heard) as client, Client(steady_http(URL), extensions=[tasks]) as other:
         call = asyncio.create_task(client.call_tool("wait"))
-        task_id = (await begun.get()).task_id
+        await heard.begun.wait()
         call.cancel()
         await asyncio.wait([call])
-        status = "working"
+        handle, status = tasks.attach(other, heard.seen[0].task_id), "working"
         while status == "working":
-            request = GetTaskRequest(params=TaskParams(task_id=task_id))
-            status = (await client.session.send_request(request, DetailedTask)).status
+            status = (await handle.look()).status
     assert status == "cancelled"
 
 
 async def a_task_that_fails_says_so() -> None:
-    async with Client(URL, extensions=[TasksExtension()]) as client:
+    async with with_tasks(Heard()) as client:
         result = await client.call_tool("fail")
     assert result.is_error
     assert text_of(result) == "This always fails"
