@@ -32,19 +32,28 @@ def answered_together(answers: Sequence[Accepted | Final | Streamed]) -> Accepte
 
 async def _finish_all(answers: Sequence[Final | Streamed], outlet: Outlet) -> Final:
     """All responses of a batch in one; what is said before them is said as it comes."""
-    unmarked = _Unmarked(outlet)
-    finals = await asyncio.gather(
-        *(answer.run(unmarked) for answer in answers if isinstance(answer, Streamed))
-    )
+    closing = asyncio.ensure_future(outlet.closing())
+    unmarked = _Unmarked(outlet, closing)
+    try:
+        finals = await asyncio.gather(
+            *(answer.run(unmarked) for answer in answers if isinstance(answer, Streamed))
+        )
+    finally:
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
     at_once = [answer for answer in answers if isinstance(answer, Final)]
     return Final(b"[" + b",".join(each.payload for each in (*at_once, *finals) if each is not None) + b"]")
 
 
 class _Unmarked:
-    """The outlet of a batch: several streams share the connection, so a client could come back to one of them only."""
+    """The outlet of a batch: several streams share the connection, so a client could come back to one of them only.
 
-    def __init__(self, outlet: Outlet) -> None:
+    closing: ends when the outlet closes. An outlet has one who waits for that, a batch has many.
+    """
+
+    def __init__(self, outlet: Outlet, closing: asyncio.Future[None]) -> None:
         self._outlet = outlet
+        self._closing = closing
 
     async def notify(self, method: str, params: dict[str, Any], mark: str | None = None) -> None:
         await self._outlet.notify(method, params)
@@ -58,4 +67,4 @@ class _Unmarked:
         pass
 
     async def closing(self) -> None:
-        await self._outlet.closing()
+        await asyncio.wait([self._closing])
