@@ -16,6 +16,7 @@ from typing import Any, cast
 import orjson
 
 from tasks_server.protocol.jsonrpc import RequestId
+from tasks_server.protocol.v2025_11_25.session import session_tag
 
 LONGEST_MARK = 8_192
 
@@ -73,7 +74,7 @@ class Numbering:
                 content: list[Any] = [kind, task_id, request_id, token, told]
             case StandingMark(since_ms):
                 content = [StreamKind.STANDING, since_ms]
-        packed = orjson.dumps([*content, _tag(self.session_id), self.stream, self._number])
+        packed = orjson.dumps([*content, session_tag(self.session_id), self.stream, self._number])
         return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
@@ -87,7 +88,9 @@ def read_mark(text: str, session_id: str) -> FollowMark | StandingMark | None:
     except (binascii.Error, ValueError):
         return None
     match content:
-        case ["standing", int(since_ms), str(tag), str(), int()] if since_ms >= 0 and tag == _tag(session_id):
+        case ["standing", int(since_ms), str(tag), str(), int()] if since_ms >= 0 and tag == session_tag(
+            session_id
+        ):
             return StandingMark(since_ms)
         case [
             "call" | "wait" | "result" as kind,
@@ -100,7 +103,12 @@ def read_mark(text: str, session_id: str) -> FollowMark | StandingMark | None:
             int(),
         ]:
             place = _place(told)
-            if place is None or tag != _tag(session_id) or not _is_id(request_id) or not _is_token(token):
+            if (
+                place is None
+                or tag != session_tag(session_id)
+                or not _is_id(request_id)
+                or not _is_token(token)
+            ):
                 return None
             return FollowMark(StreamKind(kind), task_id, request_id, token, place)
         case _:
@@ -116,11 +124,6 @@ def _place(told: Any) -> Place | None:
             )
         case _:
             return None
-
-
-def _tag(session_id: str) -> str:
-    """Tells a session from the others of its client; whose it is at all, its token says."""
-    return session_id[:8]
 
 
 def _is_token(value: Any) -> bool:

@@ -70,7 +70,7 @@ class Narrator:
     def cannot_ask(self) -> bool:
         """Whether the task waits for answers, and this client can be asked for none of them."""
         return bool(self._open) and not any(
-            as_request(question, QuestionId(self._task_id, key), self._session)
+            as_request(question, QuestionId(self._task_id, self._session.tag, key), self._session)
             for key, question in self._open.items()
         )
 
@@ -139,12 +139,13 @@ class Narrator:
             if key not in self._asked:
                 # Who is silent leaves it to the one who speaks.
                 self._asked[key] = None
-                await self._put(question, QuestionId(self._task_id, key))
+                await self._put(question, QuestionId(self._task_id, self._session.tag, key))
 
     async def _ask_again(self, misfit: QuestionMisfit) -> None:
         question = self._open.get(misfit.key)
         if question is not None:
-            await self._put(question, QuestionId(self._task_id, misfit.key, misfit.round + 1), misfit.reason)
+            again = QuestionId(self._task_id, self._session.tag, misfit.key, misfit.round + 1)
+            await self._put(question, again, misfit.reason)
 
     async def _put(self, question: InputRequest, asked: QuestionId, reason: str | None = None) -> None:
         request = as_request(question, asked, self._session, reason)

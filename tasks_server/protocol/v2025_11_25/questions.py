@@ -1,7 +1,8 @@
 """Questions of a task as requests of the server, and the responses to them.
 
-The id of such a request names task and question, so its response may arrive at any replica. An answer that does not
-fit is asked for again under another id, a few times; then it counts as none.
+The id of such a request names task and question, so its response may arrive at any replica, and the session that was
+asked, because nobody answers for another (client/elicitation, "Security Considerations"). An answer that does not fit
+is asked for again under another id, a few times; then it counts as none.
 """
 
 from __future__ import annotations
@@ -24,28 +25,29 @@ from tasks_server.task import InputRequest
 MOST_ROUNDS = 4
 _LONGEST_REASON = 500
 
-_ID = re.compile(r"([0-9a-f]{32})(?:#([2-9]))?/(.+)", re.DOTALL)
+_ID = re.compile(r"([0-9a-f]{32})@([0-9a-f]+)(?:#([2-9]))?/(.+)", re.DOTALL)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionId:
-    """round: how often the question has been asked, because answers to it did not fit."""
+    """tag: of the session that is asked. round: how often it has been asked, because answers did not fit."""
 
     task_id: str
+    tag: str
     key: str
     round: int = 1
 
     def __str__(self) -> str:
         again = "" if self.round == 1 else f"#{self.round}"
-        return f"{self.task_id}{again}/{self.key}"
+        return f"{self.task_id}@{self.tag}{again}/{self.key}"
 
 
 def read_question_id(request_id: RequestId) -> QuestionId | None:
     """None for an id that no question of ours has had."""
     matched = _ID.fullmatch(request_id) if isinstance(request_id, str) else None
-    return None if matched is None else QuestionId(matched[1], matched[3], int(matched[2] or 1))
+    return None if matched is None else QuestionId(matched[1], matched[2], matched[4], int(matched[3] or 1))
 
 
 def as_request(
@@ -67,9 +69,9 @@ def as_request(
 
 
 async def take_response(parts: Parts, session: Session, response: Response) -> None:
-    """Answer the question that the response belongs to. What nobody has asked, or asks no more, is ignored."""
+    """Answer the question that the response belongs to. What this session is not asked, or no more, is ignored."""
     asked = read_question_id(response.id)
-    if asked is None:
+    if asked is None or asked.tag != session.tag:
         return
     # A person who closes the form, a host that lets no model be used: whoever asked is told that nobody answers.
     answer = REFUSED if response.result is None else response.result

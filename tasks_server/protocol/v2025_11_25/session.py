@@ -30,6 +30,15 @@ class Session:
     capabilities: dict[str, Any]
     log_level: str = USUAL_LOG_LEVEL
 
+    @property
+    def tag(self) -> str:
+        """Tells it from the others of its client, in ids that may be seen; whose it is at all, its token says."""
+        return session_tag(self.id)
+
+
+def session_tag(session_id: str) -> str:
+    return session_id[:8]
+
 
 def begin_session(owner: str, revision: Revision, capabilities: Mapping[str, Any]) -> Session:
     return Session(secrets.token_hex(16), owner, revision, _as_remembered(revision, capabilities))
