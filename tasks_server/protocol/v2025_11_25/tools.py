@@ -24,6 +24,7 @@ from tasks_server.protocol.v2025_11_25.revisions import Revision
 from tasks_server.protocol.v2025_11_25.task_tools import call_task_tool
 from tasks_server.protocol.wishes import read_wishes
 from tasks_server.retention import bounded_retention_ms
+from tasks_server.store.statements.terms import MINIMUM_TTL_MS
 from tasks_server.task import Door, InputRequest, Method, NewTask
 from tasks_server.waiting import nobody
 
@@ -96,7 +97,8 @@ def _refuse_task(call: SessionCall, name: str) -> None:
 
 
 def _retention_ms(call: SessionCall, tool: ToolOffer) -> int | None:
-    """What the caller asks for as `ttl` may be shorter than what the tool says, not longer."""
+    """What the caller asks for as `ttl` may be shorter than what the tool says, not longer; but never so short that the
+    end of the task would take back what it has been told meanwhile."""
     task = call.params["task"]
     if not isinstance(task, dict):
         raise InvalidParams("params.task must be an object.")
@@ -105,7 +107,7 @@ def _retention_ms(call: SessionCall, tool: ToolOffer) -> int | None:
         return tool.retention_ms
     if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 <= ttl < 2**53:
         raise InvalidParams("params.task.ttl must be a number of milliseconds.")
-    return bounded_retention_ms(int(ttl), tool.retention_ms)
+    return bounded_retention_ms(max(int(ttl), MINIMUM_TTL_MS), tool.retention_ms)
 
 
 def _unaskable(
