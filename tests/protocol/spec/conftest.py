@@ -1,41 +1,19 @@
-"""A running deployment per kind of database, shared by all tests here, and a client for each test."""
+"""A client for each test, which runs once for each kind of database."""
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import httpx2
 import pytest
 
 from tests.conftest import DATABASES
 from tests.protocol.official import check_notification
-from tests.protocol.spec.notes import Notes
 from tests.protocol.spec.requests import Request
-from tests.protocol.spec.stack import Stack, start_stack
-from tests.protocol.spec.wire import TIMEOUT_SECONDS, Wire
-from tests.support.databases import PostgresDatabases, SqliteDatabases
+from tests.protocol.spec.stack import Stack
+from tests.protocol.spec.wire import Wire
 from tests.support.pipe import Pipe
-
-
-@pytest.fixture(scope="session")
-def sqlite_stack(sqlite_databases: SqliteDatabases) -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="tst-", dir="/tmp") as directory:
-        stack = start_stack(Path(directory), sqlite_databases.create(Path(directory)))
-        yield stack
-        stack.destroy()
-
-
-@pytest.fixture(scope="session")
-def postgresql_stack(postgres_databases: PostgresDatabases) -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="tst-", dir="/tmp") as directory:
-        url = postgres_databases.create()
-        stack = start_stack(Path(directory), url)
-        yield stack
-        stack.destroy()
-        postgres_databases.drop(url)
 
 
 @pytest.fixture(params=DATABASES)
@@ -50,12 +28,6 @@ def stack(request: pytest.FixtureRequest, database: str) -> Stack:
     """The running deployment."""
     running: Stack = request.getfixturevalue(f"{database}_stack")
     return running
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, verify=False, trust_env=False) as client:
-        yield client
 
 
 @pytest.fixture
@@ -91,8 +63,3 @@ def pipe(stack: Stack, database: str, shared_pipes: dict[str, Pipe]) -> Iterator
 async def impatient(stack: Stack, http: httpx2.AsyncClient) -> Wire:
     """The same client, talking to a server that answers calls which take long with their task."""
     return Wire(http, await stack.impatient_url())
-
-
-@pytest.fixture
-def notes(stack: Stack) -> Notes:
-    return Notes(stack.new_directory())

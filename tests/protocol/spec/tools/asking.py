@@ -8,7 +8,7 @@ from typing import Annotated
 from mcp_types import CreateMessageResult, TextContent
 from pydantic import BaseModel
 
-from tests.protocol.spec.tools.directory import note
+from tests.protocol.spec.tools.directory import note, until
 from workers import AskFirst, RpcError, TaskContext, prompt, resource, tool
 
 MISSING_CAPABILITY = -32021
@@ -30,6 +30,13 @@ async def ask_twice(ctx: TaskContext, directory: str) -> str:
     asked = await ctx.ask("Who are you?", Name, key="who")
     agreed = await ctx.ask("Do you agree?", Agreement, key="agreed")
     return f"{asked.name}: {agreed.ok}"
+
+
+@tool()
+async def ask_later(ctx: TaskContext, directory: str) -> str:
+    """Asks who somebody is when the test lets it."""
+    await until(directory, "go")
+    return (await ctx.ask("Who are you?", Name, key="who")).name
 
 
 @tool()
