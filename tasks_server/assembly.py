@@ -23,6 +23,7 @@ from tasks_server.readiness import Readiness, readiness
 from tasks_server.redis_client import UNAVAILABLE, connect, connect_blocking
 from tasks_server.seal import Seal
 from tasks_server.service import TaskService
+from tasks_server.session_mail import SessionMail
 from tasks_server.session_news import SessionNews
 from tasks_server.sessions import Sessions
 from tasks_server.settings import Settings
@@ -69,6 +70,7 @@ def assemble(settings: Settings) -> Assembly:
         service=TaskService(reader, TaskLists(database), requests, watchers),
         sessions=Sessions(database, bus),
         session_news=session_news,
+        session_mail=SessionMail(redis, bus),
         catalog=catalog,
         waiting=Waiting(catalog, bus),
         bus=bus,

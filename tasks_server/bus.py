@@ -1,8 +1,8 @@
 """Who has to look again: changes travel over one Redis stream, read once per process and fanned out in memory.
 
 Signals are hints. They say which task to read again, never what it looks like. The exceptions are live progress
-and log lines, which belong to a request that is watching and to nobody who comes later, and messages for a stream
-that another process holds. After an outage every subscriber is told to look again at everything.
+and log lines, which belong to a request that is watching and to nobody who comes later. After an outage every
+subscriber is told to look again at everything.
 """
 
 from __future__ import annotations
@@ -112,10 +112,17 @@ class RequestCancelled:
 
 @dataclass(frozen=True, slots=True)
 class SessionMessage:
-    """A JSON-RPC message, encoded, for the client whose one stream another process holds."""
+    """A message of a client waits for the process that holds the stream of its session: see `SessionMail`."""
 
     session_id: str
-    payload: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMessageTaken:
+    """The process that holds the stream has fetched the message."""
+
+    message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +154,7 @@ Signal = (
     | SessionChanged
     | RequestCancelled
     | SessionMessage
+    | SessionMessageTaken
     | CatalogChanged
     | ResourceUpdated
     | Resync
@@ -164,6 +172,7 @@ SIGNALS: tuple[type[Signal], ...] = (
     SessionChanged,
     RequestCancelled,
     SessionMessage,
+    SessionMessageTaken,
     CatalogChanged,
     ResourceUpdated,
     Resync,

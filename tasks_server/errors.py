@@ -12,6 +12,7 @@ TasksError
  ├── IdempotencyConflict     another request was submitted under this idempotency key
  ├── TooManyQueued           the owner has as many tasks waiting as he may
  ├── SubscriptionRefused     a session cannot have this subscription, or no more of them
+ ├── MessageUndelivered      a message did not reach the process that holds its session's stream
  ├── CommandRefused          what an operator asked for cannot be done
  └── RpcError                becomes a JSON-RPC error object as it stands
 """
@@ -124,6 +125,13 @@ class TooManyQueued(TasksError):
 
 class SubscriptionRefused(TasksError):
     """A session cannot subscribe to this; the message is fit for clients."""
+
+
+class MessageUndelivered(TasksError):
+    """A client's message did not reach the process that holds the stream of its session; nothing came of it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The message could not be passed on to the stream of its session: {reason}.")
 
 
 class CommandRefused(TasksError):

@@ -13,12 +13,13 @@ from tasks_server.bus import (
     ResourceUpdated,
     Resync,
     SessionChanged,
+    SessionMessage,
     SessionTask,
     Signal,
     VoiceTaken,
 )
 
-News = SessionTask | SessionChanged | RequestCancelled | ResourceUpdated | VoiceTaken | Resync
+News = SessionTask | SessionChanged | SessionMessage | RequestCancelled | ResourceUpdated | VoiceTaken | Resync
 
 MOST_UNREAD = 1_000
 
@@ -62,7 +63,7 @@ class SessionNews:
                 del self._by_session[session_id]
 
     async def run(self) -> None:
-        kinds = (SessionTask, SessionChanged, RequestCancelled, ResourceUpdated, VoiceTaken)
+        kinds = (SessionTask, SessionChanged, SessionMessage, RequestCancelled, ResourceUpdated, VoiceTaken)
         async with self._bus.subscribe(*kinds) as signals:
             self._offer(
                 Resync(), self._everybody()
@@ -75,6 +76,7 @@ class SessionNews:
             case (
                 SessionTask(session_id)
                 | SessionChanged(session_id)
+                | SessionMessage(session_id)
                 | RequestCancelled(session_id)
                 | VoiceTaken(session_id)
             ):

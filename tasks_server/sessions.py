@@ -6,12 +6,12 @@ sessions have no row here at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tasks_server.bus import Bus, SessionChanged
-from tasks_server.encoding import decode_json, encode_text, is_storable
+from tasks_server.encoding import is_storable
 from tasks_server.errors import SubscriptionRefused
 from tasks_server.store.batch import Batch
 from tasks_server.store.database import Database, now_ms
@@ -27,12 +27,8 @@ LONGEST_URI = 2_000
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """revision and capabilities are only set by `keep`; otherwise the token has them."""
-
     id: str
     owner: str
-    revision: str | None
-    capabilities: dict[str, Any] | None
     log_level: str | None
     ended: bool
 
@@ -67,10 +63,6 @@ class Sessions:
 
     async def set_log_level(self, session_id: str, owner: str, level: str) -> None:
         await self._put(session_id, owner, log_level=level)
-
-    async def keep(self, session_id: str, owner: str, revision: str, capabilities: Mapping[str, Any]) -> None:
-        """Remember what a handshake has settled that came after the session's token had been made."""
-        await self._put(session_id, owner, revision=revision, capabilities=encode_text(capabilities))
 
     async def subscribe(self, session_id: str, owner: str, uri: str) -> None:
         """Idempotent. Raises SubscriptionRefused for a URI that cannot be kept, and for one too many."""
@@ -121,8 +113,6 @@ def _state(row: Any) -> SessionState:
     return SessionState(
         id=row.id,
         owner=row.owner,
-        revision=row.revision,
-        capabilities=None if row.capabilities is None else decode_json(row.capabilities),
         log_level=row.log_level,
         ended=row.ended_at is not None,
     )

@@ -69,7 +69,7 @@ def streamed(request_id: RequestId, stream: Stream) -> Streamed:
     return Streamed(run)
 
 
-async def guarded(request_id: RequestId, work: Callable[[], Awaitable[T]]) -> T | Final:
+async def guarded(request_id: RequestId | None, work: Callable[[], Awaitable[T]]) -> T | Final:
     """What `work` returns, or the error response to what it raises."""
     try:
         return await work()

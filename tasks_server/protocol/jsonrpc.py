@@ -7,7 +7,7 @@ streams line by line.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import orjson
 
@@ -191,8 +191,9 @@ def _check_depth(decoded: Any, body: bytes) -> None:
 
 def _readable_id(message: dict[str, Any]) -> RequestId | None:
     request_id = message.get("id")
-    return cast("RequestId", request_id) if _is_request_id(request_id) else None
+    return request_id if is_request_id(request_id) else None
 
 
-def _is_request_id(value: object) -> bool:
+def is_request_id(value: object) -> TypeGuard[RequestId]:
+    """Whether a request may have this as its id."""
     return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))

@@ -9,6 +9,7 @@ from tasks_server.bus import Bus
 from tasks_server.catalog import Catalog
 from tasks_server.seal import Seal
 from tasks_server.service import TaskService
+from tasks_server.session_mail import SessionMail
 from tasks_server.session_news import SessionNews
 from tasks_server.sessions import Sessions
 from tasks_server.waiting import Waiting
@@ -26,6 +27,7 @@ class Parts:
     service: TaskService
     sessions: Sessions
     session_news: SessionNews
+    session_mail: SessionMail
     catalog: Catalog
     waiting: Waiting
     bus: Bus

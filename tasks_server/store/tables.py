@@ -144,8 +144,7 @@ class BreakerRow(SQLModel, table=True):
 class SessionRow(SQLModel, table=True):
     """What can change about a client's session; one without a row is as its token says.
 
-    revision and capabilities are here only where the token is older than the handshake (2024-11-05). The row outlives
-    the token: what has ended must not come back.
+    The row outlives the token: what has ended must not come back.
     """
 
     __tablename__ = "session"  # pyright: ignore[reportAssignmentType] - SQLModel reads a plain string
@@ -153,8 +152,6 @@ class SessionRow(SQLModel, table=True):
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
     owner: str = Field(sa_column=columns.text())
-    revision: str | None = Field(sa_column=columns.optional_text())
-    capabilities: str | None = Field(sa_column=columns.optional_text())
     log_level: str | None = Field(sa_column=columns.optional_text())
     ended_at: int | None = Field(sa_column=columns.optional_millis())
     expires_at: int = Field(sa_column=columns.millis())

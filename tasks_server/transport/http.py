@@ -1,7 +1,8 @@
 """The HTTP face: the MCP endpoint, health, and downloads of artifacts.
 
 Streamable HTTP as of 2026-07-28 (basic/transports/streamable-http): one endpoint, POST only, one message in,
-one JSON body or one event stream out, no sessions. What older clients send there goes to `sessions.py`.
+one JSON body or one event stream out, no sessions. What older clients send there goes to `sessions.py`; the oldest
+have endpoints of their own, see `http_sse.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import anyio
 import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan, Receive, Scope, Send
@@ -43,22 +44,21 @@ from tasks_server.readiness import Readiness
 from tasks_server.settings import Settings
 from tasks_server.transport.downloads import ArtifactDownload
 from tasks_server.transport.guards import (
-    BodyTooLarge,
-    BodyTooSlow,
     CrossOrigin,
     OriginGuard,
     accepts,
     caller_of,
-    read_body,
 )
-from tasks_server.transport.sessions import (
+from tasks_server.transport.http_sse import MESSAGES, SseEndpoint
+from tasks_server.transport.replies import (
     EVENT_STREAM,
     JSON,
     SESSION_ID,
-    SessionEndpoint,
+    body_or_refusal,
     json_response,
     refusal,
 )
+from tasks_server.transport.sessions import SessionEndpoint
 from tasks_server.transport.sse import answering
 
 WELCOME: Mapping[str, Any] = {
@@ -97,11 +97,11 @@ class McpEndpoint:
         self._sessions = sessions
         self._max_request_bytes = max_request_bytes
         self._stream_seconds = stream_seconds
-        self._bells: set[anyio.Event] = set()
+        self.bells: set[anyio.Event] = set()
 
     def ring(self) -> None:
         """Tell every open stream that the server is about to stop."""
-        for bell in list(self._bells):
+        for bell in list(self.bells):
             bell.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,7 +112,7 @@ class McpEndpoint:
             return
         at_once = request.method == "GET"
         async with answering(
-            answer, receive, self._bells, at_once=at_once, stream_seconds=self._stream_seconds
+            answer.run, receive, self.bells, at_once=at_once, stream_seconds=self._stream_seconds
         ) as current:
             if isinstance(current.first, Final):
                 await _json(current.first)(scope, receive, send)
@@ -127,14 +127,9 @@ class McpEndpoint:
         return refusal(405, "Without a session the MCP endpoint takes POST only.", Allow="POST")
 
     async def _post(self, request: Request) -> Response | Streamed:
-        try:
-            body = await read_body(request, self._max_request_bytes)
-        except BodyTooLarge:
-            return refusal(413, f"The body is larger than {self._max_request_bytes} bytes.")
-        except BodyTooSlow:
-            return refusal(408, "The body did not come in time.", Connection="close")
-        except ClientDisconnect:
-            return Response(status_code=400)
+        body = await body_or_refusal(request, self._max_request_bytes)
+        if isinstance(body, Response):
+            return body
         version = request.headers.get(PROTOCOL_VERSION)
         if version not in self._router.served:
             with suppress(MalformedMessage):
@@ -163,6 +158,7 @@ def create_http_app(
         settings.max_request_bytes,
         settings.stream_seconds,
     )
+    streams = SseEndpoint(parts, settings.max_request_bytes, endpoint.bells)
     guards = [Middleware(OriginGuard, settings=settings), Middleware(CrossOrigin, settings=settings)]
     download = ArtifactDownload(parts.artifacts)
 
@@ -180,6 +176,8 @@ def create_http_app(
         routes=[
             Route("/", welcome, methods=["GET"]),
             Route("/mcp", endpoint, middleware=guards),
+            Route("/sse", streams, middleware=guards),
+            Route(MESSAGES, streams.post, methods=["POST"], middleware=guards),
             Route("/artifacts/{task_id}/{name:path}", download.download, methods=["GET"], middleware=guards),
             Route("/healthz", alive, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
@@ -193,8 +191,6 @@ def create_http_app(
 def _objection(request: Request) -> Response | None:
     if not accepts(request.headers.get("accept"), (JSON, EVENT_STREAM)):
         return refusal(406, f"The client must accept both {JSON} and {EVENT_STREAM}.")
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        return refusal(415, f"The body must be {JSON}.")
     return None
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tasks_server.errors import INVALID_REQUEST, RpcError
 from tasks_server.protocol import jsonrpc
 from tasks_server.protocol.answers import Accepted, Final, Streamed, failed
 from tasks_server.protocol.headers import PROTOCOL_VERSION, Headers
-from tasks_server.protocol.jsonrpc import MalformedMessage, encode_error
+from tasks_server.protocol.jsonrpc import MalformedMessage
 from tasks_server.protocol.v2025_11_25.dispatcher import HANDSHAKE, Dispatcher
 from tasks_server.protocol.v2025_11_25.revisions import REVISIONS
 from tasks_server.protocol.v2025_11_25.session import Session
 from tasks_server.transport.guards import accepts, caller_of
+from tasks_server.transport.replies import EVENT_STREAM, SESSION_ID, json_response, refusal
 
-SESSION_ID = "Mcp-Session-Id"
 LAST_EVENT_ID = "Last-Event-ID"
-JSON = "application/json"
-EVENT_STREAM = "text/event-stream"
 
 
 class SessionEndpoint:
@@ -81,17 +77,3 @@ class SessionEndpoint:
             return refusal(400, f"{PROTOCOL_VERSION} {version!r} is not served in sessions.")
         session = await self._dispatcher.open(token, caller_of(request))
         return session or refusal(404, f"There is no such session; send `{HANDSHAKE}` for a new one.")
-
-
-def json_response(final: Final, status: int | None = None) -> Response:
-    """An error of the protocol is an exchange that has worked, so its status is 200 unless it says otherwise."""
-    headers: dict[str, str] = {}
-    if final.retry_after_ms is not None:
-        headers["Retry-After"] = str(math.ceil(final.retry_after_ms / 1000))
-    if final.session is not None:
-        headers[SESSION_ID] = final.session
-    return Response(final.payload, status or final.status or 200, headers, JSON)
-
-
-def refusal(status: int, reason: str, **headers: str) -> Response:
-    return Response(encode_error(None, RpcError(INVALID_REQUEST, reason)), status, headers, JSON)

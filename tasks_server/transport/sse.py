@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -17,7 +17,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
-from tasks_server.protocol.answers import Final, Streamed
+from tasks_server.protocol.answers import Final
 from tasks_server.protocol.jsonrpc import encode_notification, encode_request
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,11 @@ class HttpOutlet:
         self._lasting = anyio.CancelScope()
         self._is_primed = False
         self.bell = anyio.Event()
+
+    async def send(self, payload: bytes, *, event: str | None = None) -> None:
+        """Send an event as it is; one without a name is a message."""
+        named = b"" if event is None else b"event: " + event.encode() + b"\r\n"
+        await self._messages.send(named + _event(payload))
 
     async def notify(self, method: str, params: dict[str, Any], mark: str | None = None) -> None:
         await self._messages.send(_event(encode_notification(method, params), mark))
@@ -126,14 +131,14 @@ class Answering:
 
 @asynccontextmanager
 async def answering(
-    streamed: Streamed,
+    run: Callable[[HttpOutlet], Awaitable[Final | None]],
     receive: Receive,
     bells: set[anyio.Event],
     *,
     at_once: bool = False,
     stream_seconds: float | None = None,
 ) -> AsyncGenerator[Answering]:
-    """Start working on an answer, and stop when the block is left. Its bell is in `bells` meanwhile.
+    """Start working on an answer (`run`), and stop when the block is left. Its bell is in `bells` meanwhile.
 
     at_once: it is a stream whatever comes first. stream_seconds: see `HttpOutlet`.
     """
@@ -142,7 +147,7 @@ async def answering(
 
     async def work() -> None:
         async with sender:
-            await outlet.end(await streamed.run(outlet))
+            await outlet.end(await run(outlet))
 
     running = asyncio.create_task(work())
     bells.add(outlet.bell)

@@ -35,31 +35,21 @@ async def test_an_end_is_an_end_everywhere_and_for_ever(record: Record, another:
     assert found.ended
     await record.sessions.set_log_level("s", OWNER, "info")
     found = await another.sessions.find("s")
-    assert found == SessionState("s", OWNER, None, None, "info", ended=True)
+    assert found == SessionState("s", OWNER, "info", ended=True)
 
 
 async def test_the_newest_log_level_counts(record: Record, another: Record):
     await record.sessions.set_log_level("s", OWNER, "info")
     await another.sessions.set_log_level("s", OWNER, "error")
-    assert await record.sessions.find("s") == SessionState("s", OWNER, None, None, "error", ended=False)
-
-
-async def test_what_a_late_handshake_has_settled_is_kept(record: Record, another: Record):
-    capabilities = {"sampling": {}, "roots": {"listChanged": True}}
-    await record.sessions.keep("s", OWNER, "2024-11-05", capabilities)
-    await record.sessions.set_log_level("s", OWNER, "info")
-    expected = SessionState("s", OWNER, "2024-11-05", capabilities, "info", ended=False)
-    assert await another.sessions.find("s") == expected
+    assert await record.sessions.find("s") == SessionState("s", OWNER, "error", ended=False)
 
 
 async def test_nobody_changes_a_session_of_somebody_else(record: Record):
     sessions = record.sessions
-    await sessions.keep("s", OWNER, "2024-11-05", {})
     await sessions.subscribe("s", OWNER, "file:///mine")
     before = await sessions.find("s")
     await sessions.end("s", "mallory")
     await sessions.set_log_level("s", "mallory", "debug")
-    await sessions.keep("s", "mallory", "2025-11-25", {"sampling": {}})
     await sessions.subscribe("s", "mallory", "file:///theirs")
     await sessions.unsubscribe("s", "mallory", "file:///mine")
     assert await sessions.find("s") == before
@@ -138,9 +128,8 @@ async def test_whoever_has_a_stream_of_the_session_hears_of_it(record: Record, a
         await another.sessions.set_log_level("s", OWNER, "info")
         await another.sessions.subscribe("s", OWNER, "file:///a")
         await another.sessions.unsubscribe("s", OWNER, "file:///a")
-        await another.sessions.keep("s", OWNER, "2024-11-05", {})
         await another.sessions.end("s", OWNER)
-        assert await collect(signals, 5) == [SessionChanged("s")] * 5
+        assert await collect(signals, 4) == [SessionChanged("s")] * 4
 
 
 async def test_a_row_outlives_the_token_of_its_session(record: Record):
@@ -163,4 +152,4 @@ async def test_expired_sessions_are_forgotten_in_batches(record: Record, monkeyp
     rows = await record.sql("SELECT session_id FROM session_subscription")
     assert [row.session_id for row in rows] == ["kept"]
     kept = await record.sessions.find("kept")
-    assert kept == SessionState("kept", OWNER, None, None, None, ended=False)
+    assert kept == SessionState("kept", OWNER, None, ended=False)

@@ -5,6 +5,7 @@ What HTTP says with headers and session ids a pipe says by being the same pipe.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks_server.errors import INVALID_REQUEST, RpcError
@@ -29,11 +30,16 @@ PING = "ping"
 class Connection:
     """The session of one pipe: none until `initialize` has been answered. The handshake needs no part of the server.
 
-    There is one caller at the other end, so it is told apart from all others.
+    session_id: what the session is known by, if that is settled. Unless tells_callers_apart, strangers may share its
+    owner; at the end of a real pipe there is one caller only.
     """
 
-    def __init__(self, owner: str) -> None:
+    def __init__(
+        self, owner: str, *, session_id: str | None = None, tells_callers_apart: bool = True
+    ) -> None:
         self._owner = owner
+        self._session_id = session_id
+        self._tells_callers_apart = tells_callers_apart
         self._session: Session | None = None
         self._dispatcher: Dispatcher | None = None
 
@@ -82,7 +88,11 @@ class Connection:
 
     async def _begin(self, request: Request) -> Final:
         async def work() -> Final:
-            self._session, result = initialize(self._owner, request.params, tells_callers_apart=True)
+            apart = self._tells_callers_apart
+            session, result = initialize(self._owner, request.params, tells_callers_apart=apart)
+            # A pipe that has been lost cannot be come back to, whatever the revision says about streams.
+            revision = replace(session.revision, primed_streams=False)
+            self._session = replace(session, id=self._session_id or session.id, revision=revision)
             return Final(encode_result(request.id, result))
 
         return await guarded(request.id, work)

@@ -20,6 +20,7 @@ from tasks_server.bus import (
     ResourceUpdated,
     Resync,
     SessionChanged,
+    SessionMessage,
     SessionTask,
     VoiceTaken,
 )
@@ -124,6 +125,8 @@ class _Standing:
                     await self._notify("notifications/resources/updated", {"uri": uri})
                 case VoiceTaken() as signal:
                     await self.voice.hear(signal)
+                case SessionMessage():
+                    pass  # It is for whoever holds the stream.
                 case SessionChanged():
                     await self._look_again(following, group)
                 case Resync():

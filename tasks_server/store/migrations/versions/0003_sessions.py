@@ -32,8 +32,6 @@ def upgrade() -> None:
         "session",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("owner", sa.Text, nullable=False),
-        sa.Column("revision", sa.Text),
-        sa.Column("capabilities", sa.Text),
         sa.Column("log_level", sa.Text),
         sa.Column("ended_at", sa.BigInteger),
         sa.Column("expires_at", sa.BigInteger, nullable=False),

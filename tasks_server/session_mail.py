@@ -1,0 +1,71 @@
+"""Bringing a client's message to the process that holds its stream, for transports whose answers all go there.
+
+The message waits in Redis, and only its id travels over the bus, which keeps what it has carried. Whoever removes the
+message decides what becomes of it: the process that takes it answers it, the one that takes it back says that it
+could not be delivered. So a message is never answered and refused, and never just gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+
+import anyio
+from arq.connections import ArqRedis
+
+from tasks_server.bus import Bus, SessionMessage, SessionMessageTaken
+from tasks_server.errors import MessageUndelivered
+from tasks_server.redis_client import HINT_SECONDS, UNAVAILABLE
+
+TAKEN_WITHIN_SECONDS = 4.0
+"""How long a process that is alive may need. Clients wait for about five seconds until a message of theirs is taken."""
+
+KEPT_SECONDS = 30
+_PREFIX = "tasks:message:"
+
+log = logging.getLogger(__name__)
+
+
+class SessionMail:
+    """One per process."""
+
+    def __init__(self, redis: ArqRedis, bus: Bus) -> None:
+        self._redis = redis
+        self._bus = bus
+
+    async def deliver(self, session_id: str, message: bytes) -> None:
+        """Return when the process that holds the session's stream has the message. Raises MessageUndelivered."""
+        if not self._bus.connected.is_set():
+            raise MessageUndelivered("Redis cannot be reached")
+        message_id = secrets.token_hex(16)
+        try:
+            with anyio.move_on_after(TAKEN_WITHIN_SECONDS):
+                await self._deliver(session_id, message_id, message)
+                return
+            async with asyncio.timeout(HINT_SECONDS):
+                taken_back = await self._redis.delete(_PREFIX + message_id)
+        except UNAVAILABLE as error:
+            log.warning("A message could not be passed on, Redis is away: %s", str(error) or "it hangs")
+            raise MessageUndelivered("Redis cannot be reached") from None
+        if taken_back:
+            raise MessageUndelivered("the process that holds it does not answer")
+
+    async def take(self, message: SessionMessage) -> bytes | None:
+        """A message that has come; None if somebody else has it, or its sender has given up."""
+        try:
+            content: bytes | None = await self._redis.getdel(_PREFIX + message.message_id)
+        except UNAVAILABLE as error:
+            log.warning("A message could not be fetched, Redis is away: %s", str(error) or "it hangs")
+            return None
+        if content is not None:
+            await self._bus.publish(SessionMessageTaken(message.message_id))
+        return content
+
+    async def _deliver(self, session_id: str, message_id: str, message: bytes) -> None:
+        async with self._bus.subscribe(SessionMessageTaken) as signals:
+            await self._redis.set(_PREFIX + message_id, message, ex=KEPT_SECONDS)
+            await self._bus.publish(SessionMessage(session_id, message_id))
+            async for signal in signals:
+                if signal == SessionMessageTaken(message_id):
+                    return

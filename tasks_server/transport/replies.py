@@ -1,0 +1,45 @@
+"""What is answered over HTTP outside of streams: JSON-RPC responses, and refusals of what is no message yet."""
+
+from __future__ import annotations
+
+import math
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from tasks_server.errors import INVALID_REQUEST, RpcError
+from tasks_server.protocol.answers import Final
+from tasks_server.protocol.jsonrpc import encode_error
+from tasks_server.transport.guards import BodyTooLarge, BodyTooSlow, read_body
+
+SESSION_ID = "Mcp-Session-Id"
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+
+
+def json_response(final: Final, status: int | None = None) -> Response:
+    """An error of the protocol is an exchange that has worked, so its status is 200 unless it says otherwise."""
+    headers: dict[str, str] = {}
+    if final.retry_after_ms is not None:
+        headers["Retry-After"] = str(math.ceil(final.retry_after_ms / 1000))
+    if final.session is not None:
+        headers[SESSION_ID] = final.session
+    return Response(final.payload, status or final.status or 200, headers, JSON)
+
+
+def refusal(status: int, reason: str, **headers: str) -> Response:
+    return Response(encode_error(None, RpcError(INVALID_REQUEST, reason)), status, headers, JSON)
+
+
+async def body_or_refusal(request: Request, limit: int) -> bytes | Response:
+    """The whole body of a request, or what to answer if it is too large, too slow, or not JSON by its own account."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        return refusal(415, f"The body must be {JSON}.")
+    try:
+        return await read_body(request, limit)
+    except BodyTooLarge:
+        return refusal(413, f"The body is larger than {limit} bytes.")
+    except BodyTooSlow:
+        return refusal(408, "The body did not come in time.", Connection="close")
+    except ClientDisconnect:
+        return Response(status_code=400)
