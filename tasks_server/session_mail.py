@@ -1,8 +1,8 @@
 """Bringing a client's message to the process that holds its stream, for transports whose answers all go there.
 
-The message waits in Redis, and only its id travels over the bus, which keeps what it has carried. Whoever removes the
-message decides what becomes of it: the process that takes it answers it, the one that takes it back says that it
-could not be delivered. So a message is never answered and refused, and never just gone.
+The message waits in Redis, and only its id travels over the bus, which keeps what it has carried. Who takes it leaves
+the empty key behind. A sender that hears nothing takes the message back, and sees what has become of it: it is
+delivered, refused because nobody has taken it, or lost with Redis's memory, which its client is told as well.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ TAKEN_WITHIN_SECONDS = 4.0
 
 KEPT_SECONDS = 30
 _PREFIX = "tasks:message:"
+_TAKEN = b""
 
 log = logging.getLogger(__name__)
 
@@ -40,32 +41,39 @@ class SessionMail:
             raise MessageUndelivered("Redis cannot be reached")
         message_id = secrets.token_hex(16)
         try:
-            with anyio.move_on_after(TAKEN_WITHIN_SECONDS):
-                await self._deliver(session_id, message_id, message)
+            async with asyncio.timeout(TAKEN_WITHIN_SECONDS):
+                await self._redis.set(_PREFIX + message_id, message, ex=KEPT_SECONDS)
+            if await self._announced_and_taken(session_id, message_id):
                 return
             async with asyncio.timeout(HINT_SECONDS):
-                taken_back = await self._redis.delete(_PREFIX + message_id)
+                left = await self._redis.getdel(_PREFIX + message_id)
         except UNAVAILABLE as error:
             log.warning("A message could not be passed on, Redis is away: %s", str(error) or "it hangs")
             raise MessageUndelivered("Redis cannot be reached") from None
-        if taken_back:
-            raise MessageUndelivered("the process that holds it does not answer")
+        if left != _TAKEN:
+            reason = "Redis has lost it" if left is None else "the process that holds it does not answer"
+            raise MessageUndelivered(reason)
 
     async def take(self, message: SessionMessage) -> bytes | None:
         """A message that has come; None if somebody else has it, or its sender has given up."""
         try:
-            content: bytes | None = await self._redis.getdel(_PREFIX + message.message_id)
+            content: bytes | None = await self._redis.set(
+                _PREFIX + message.message_id, _TAKEN, xx=True, keepttl=True, get=True
+            )
         except UNAVAILABLE as error:
             log.warning("A message could not be fetched, Redis is away: %s", str(error) or "it hangs")
             return None
-        if content is not None:
-            await self._bus.publish(SessionMessageTaken(message.message_id))
+        if not content:
+            return None
+        await self._bus.publish(SessionMessageTaken(message.message_id))
         return content
 
-    async def _deliver(self, session_id: str, message_id: str, message: bytes) -> None:
-        async with self._bus.subscribe(SessionMessageTaken) as signals:
-            await self._redis.set(_PREFIX + message_id, message, ex=KEPT_SECONDS)
-            await self._bus.publish(SessionMessage(session_id, message_id))
-            async for signal in signals:
-                if signal == SessionMessageTaken(message_id):
-                    return
+    async def _announced_and_taken(self, session_id: str, message_id: str) -> bool:
+        """Whether somebody has said in time that he has it."""
+        with anyio.move_on_after(TAKEN_WITHIN_SECONDS):
+            async with self._bus.subscribe(SessionMessageTaken) as signals:
+                await self._bus.publish(SessionMessage(session_id, message_id))
+                async for signal in signals:
+                    if signal == SessionMessageTaken(message_id):
+                        return True
+        return False

@@ -19,7 +19,9 @@ from tasks_server.bus import (
     VoiceTaken,
 )
 
-News = SessionTask | SessionChanged | SessionMessage | RequestCancelled | ResourceUpdated | VoiceTaken | Resync
+News = (
+    SessionTask | SessionChanged | SessionMessage | RequestCancelled | ResourceUpdated | VoiceTaken | Resync
+)
 
 MOST_UNREAD = 1_000
 
