@@ -17,7 +17,7 @@ from tasks_server.protocol.answers import Final, Streamed
 from tasks_server.protocol.jsonrpc import RequestId, decode, encode_request, is_request_id
 from tasks_server.protocol.parts import Parts
 from tasks_server.protocol.v2025_11_25.connection import Connection
-from tasks_server.protocol.v2025_11_25.dispatcher import CANCELLATION
+from tasks_server.protocol.v2025_11_25.dispatcher import CANCELLATION, Dispatcher
 from tasks_server.protocol.wishes import IDEMPOTENCY_KEY
 from tasks_server.session_news import Following
 from tasks_server.store.outage import is_outage
@@ -66,7 +66,10 @@ class MessageStream:
         self._owner = owner
         self._session_id = session_id
         self._endpoint = endpoint
-        self._connection = Connection(parts, owner, session_id)
+        self._connection = Connection(
+            owner, session_id=session_id, tells_callers_apart=parts.tells_callers_apart
+        )
+        self._connection.serve(Dispatcher(parts))
         self._posted: asyncio.Queue[Any] = asyncio.Queue()
         self._unanswered: set[RequestId] = set()
         self._has_standing = False
