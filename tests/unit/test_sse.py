@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 from starlette.types import Message
 
-from tasks_server.protocol.answers import Final, Streamed
+from tasks_server.protocol.answers import Final
 from tasks_server.protocol.dialect import Outlet
 from tasks_server.transport.sse import answering
 
@@ -32,6 +32,6 @@ async def test_work_for_a_client_that_has_gone_is_stopped_before_it_can_fail() -
             group.start_soon(tell, outlet)
         return None
 
-    async with answering(Streamed(work), nothing_comes, set()):
+    async with answering(work, nothing_comes, set()):
         await anyio.wait_all_tasks_blocked()  # the stream holds all it can
     assert ended_by == [anyio.get_cancelled_exc_class()]
