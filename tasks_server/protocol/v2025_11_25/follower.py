@@ -82,6 +82,7 @@ class Follower:
                 return work.result()
             if time_is_up.done():
                 return time_is_up.result()
+            bell.result()  # an outlet that breaks is no server that stops
             return None if self._can_return else await self._abandon()
         finally:
             for each in racing:

@@ -90,15 +90,17 @@ class _Standing:
         await self.outlet.prime(self._event_id())
         await self.voice.claim()
         await self._look_at_subscriptions(following)
+        # First, so that none can end unseen between the two looks.
+        await self._look_for_tasks(group)
         if told_before is not None:
             await self._catch_up(told_before, following)
-        await self._look_for_tasks(group)
 
     async def _catch_up(self, since_ms: int, following: Following) -> None:
-        for task in await self.parts.service.changed_of_session(
-            self.session.owner, self.session.id, since_ms
-        ):
-            await self._tell_status(task)
+        followed = set(self.followed)
+        service, session = self.parts.service, self.session
+        for task in await service.changed_of_session(session.owner, session.id, since_ms):
+            if task.id not in followed:
+                await self._tell_status(task)
         for kind in LISTS:
             await self._notify(f"notifications/{kind}/list_changed", {})
         for uri in sorted(following.uris):
