@@ -12,7 +12,7 @@ SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_in
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	if "$$python" -c '$(SUPPORTED)' 2>/dev/null; then command -v "$$python"; break; fi; done)
 
-.PHONY: help demo test crashes soak takeover conformance clients lint format lock clean
+.PHONY: help demo test crashes soak takeover starting conformance clients lint format lock clean
 
 help:
 	@echo "make demo          watch a document being converted (FILE=path takes your own)"
@@ -20,6 +20,7 @@ help:
 	@echo "make soak          break everything at random and balance the books (SEED=7 MINUTES=3 DATABASE=sqlite)"
 	@echo "make crashes       break a deployment in every way we know, also in those that take long"
 	@echo "make takeover      kill workers during long jobs, and measure until the jobs run elsewhere"
+	@echo "make starting      measure how long a host waits for a server that it starts (ARGS=--busy=8)"
 	@echo "make conformance   run the official MCP conformance suite"
 	@echo "make clients       let other people's clients use a running server (ARGS='--replicas 2': two, in turn)"
 	@echo "make lint          ruff, pyright, import-linter, and a look at what is committed"
@@ -44,6 +45,9 @@ soak: $(INSTALLED)
 
 takeover: $(INSTALLED)
 	$(BIN)/python -m tests.soak.takeover $(ARGS)
+
+starting: $(INSTALLED)
+	$(BIN)/python -m tests.soak.starting $(ARGS)
 
 conformance: $(SUITE_INSTALLED)
 	$(BIN)/python -m tests.conformance.run $(ARGS)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks_server.errors import INTERNAL_ERROR, INVALID_REQUEST, RpcError
-from tasks_server.protocol.answers import Accepted, Final, Streamed, failed
+from tasks_server.protocol.answers import Accepted, Final, Streamed, failed, guarded
 from tasks_server.protocol.caller import ANONYMOUS
 from tasks_server.protocol.eras import has_handshake
 from tasks_server.protocol.jsonrpc import (
@@ -172,7 +172,7 @@ class StdioConnection:
         message = None if isinstance(decoded, list) else read_message(decoded)
         match message:
             case Request(request_id):
-                if await self._begin(request_id, self._answer_of_session(decoded)):
+                if await self._begin(request_id, self._answer_of_session(decoded, request_id)):
                     self._requests_of_session.add(request_id)
             case Notification(method, params) if method == CANCELLED:
                 request_id = params.get("requestId")
@@ -181,8 +181,10 @@ class StdioConnection:
             case Notification(method) if method == INITIALIZED:
                 if _UNASKED not in self._work:
                     self._start(_UNASKED, self._tell_unasked())
+            case None:
+                await self._begin(object(), self._answer_of_session(decoded, None))
             case _:
-                await self._begin(object(), self._answer_of_session(decoded))
+                await self._begin(object(), self._hand_over(decoded))
 
     async def _begin(self, key: object, work: Coroutine[Any, Any, None]) -> bool:
         """Work on a message beside the others, unless its id or their number forbids it."""
@@ -221,9 +223,8 @@ class StdioConnection:
     async def _cancel_of_session(self, request_id: object) -> None:
         """Cancel the call in the record, too: its task does not end with the waiting."""
         if self._served.is_set():
-            await self._session.receive(
-                {"jsonrpc": "2.0", "method": CANCELLED, "params": {"requestId": request_id}}
-            )
+            params = {"requestId": request_id}
+            await self._hand_over({"jsonrpc": "2.0", "method": CANCELLED, "params": params})
         self._cancel(request_id)
 
     async def _answer(self, request: Request) -> None:
@@ -234,9 +235,14 @@ class StdioConnection:
         if request.method == LISTEN and self._bell.is_set():
             await self._outlet.notify(CANCELLED, {"requestId": request.id})
 
-    async def _answer_of_session(self, decoded: Any) -> None:
+    async def _answer_of_session(self, decoded: Any, request_id: RequestId | None) -> None:
         await self._served.wait()
-        await self._finish(await self._session.receive(decoded))
+        await self._finish(await guarded(request_id, lambda: self._session.receive(decoded)))
+
+    async def _hand_over(self, decoded: Any) -> None:
+        """What wants no answer, and gets none when it cannot be dealt with either."""
+        await self._served.wait()
+        await guarded(None, lambda: self._session.receive(decoded))
 
     async def _tell_unasked(self) -> None:
         await self._served.wait()

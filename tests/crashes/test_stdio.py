@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
 from tests.crashes.forked import ForkingStarter
-from tests.support.mcp_messages import META
+from tests.crashes.house import ON_SQLITE
+from tests.support.mcp_messages import INTERNAL_ERROR, META
 from tests.support.pipe import Message, Pipe, start_stdio
 from tests.support.processes import ProcessStarter, all_gone
 from tests.support.servers import ValkeyServer
@@ -58,6 +62,11 @@ time.sleep(1000)
 
 def request(number: int, method: str, **params: Any) -> Message:
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": {**params, "_meta": META}}
+
+
+def plain(number: int, method: str, **params: Any) -> Message:
+    """As the revisions with a handshake want it."""
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
 
 
 def calling(number: int, tool: str, **arguments: Any) -> Message:
@@ -226,6 +235,27 @@ async def test_production_settings_take_the_place_of_the_embedded_parts(
         await refuses(
             fork.stdio(option, value, env=production), f"{option} has no effect: TASKS_DATABASE_URL"
         )
+
+
+@ON_SQLITE
+async def test_a_session_whose_record_is_broken_is_told_so(
+    fork: ForkingStarter, database_url: str, valkey: ValkeyServer
+):
+    pipe = fork.stdio(env={"TASKS_DATABASE_URL": database_url, "TASKS_REDIS_URL": valkey.url})
+    client = {"name": "test", "version": "0"}
+    await pipe.answer(
+        plain(1, "initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo=client)
+    )
+    assert "result" in await pipe.answer(plain(2, "tools/list"))
+    with closing(sqlite3.connect(str(make_url(database_url).database))) as database:
+        database.execute("ALTER TABLE session RENAME TO gone")
+        assert (await pipe.answer(plain(3, "tools/list")))["error"]["code"] == INTERNAL_ERROR
+        pipe.cancel(3)
+        database.execute("ALTER TABLE gone RENAME TO session")
+    assert "result" in await pipe.answer(plain(4, "tools/list"))
+    pipe.close()
+    assert await pipe.started.ended() == 0
+    assert "never retrieved" not in pipe.started.output
 
 
 async def refuses(pipe: Pipe, line: str) -> None:
