@@ -86,6 +86,8 @@ async def _in_thread(call: Callable[..., Returned], *arguments: object) -> Retur
         while not running.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()  # looked at, so that asyncio does not report it as overlooked
         raise
     except FileNotFoundError:
         raise FileMissing from None

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import pytest
 
-from tasks_server.artifacts import objects
+from tasks_server.artifacts import directory, objects
 from tasks_server.artifacts.directory import DirectoryStore
 from tasks_server.artifacts.files import FileStore
 from tasks_server.artifacts.objects import ObjectStore
@@ -101,6 +101,28 @@ async def test_nothing_stays_of_a_file_whose_writer_was_cancelled(files: FileSto
     with pytest.raises(asyncio.CancelledError):
         await writing
     assert await all_of(files) == set()
+
+
+async def test_what_fails_when_nobody_waits_any_more_is_not_complained_about(tmp_path: Path):
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    began, gate = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        began.set()
+        gate.wait(10)
+        raise FileNotFoundError(tmp_path)
+
+    waiting = asyncio.create_task(directory._in_thread(fail))  # pyright: ignore[reportPrivateUsage]
+    await wait_until(began.is_set, describing="the thread")
+    waiting.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    del waiting
+    gc.collect()
+    assert complaints == []
 
 
 async def test_nothing_stays_open_for_a_writer_who_was_cancelled_meanwhile(tmp_path: Path):
