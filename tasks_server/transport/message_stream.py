@@ -137,10 +137,10 @@ class MessageStream:
     async def _part(self) -> None:
         """End the session. Calls whose answers can reach nobody any more are cancelled, as if their client did it."""
         try:
-            await self._parts.sessions.end(self._session_id, self._owner)
             for request_id in self._unanswered:
                 params = {"requestId": request_id}
                 await self._connection.receive({"jsonrpc": "2.0", "method": CANCELLATION, "params": params})
+            await self._parts.sessions.end(self._session_id, self._owner)
         except Exception as error:
             _report(error, "A session that is over could not be ended")
 

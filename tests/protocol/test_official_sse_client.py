@@ -30,6 +30,9 @@ from tests.support.waiting import wait_until
 TOOLS = "tests.protocol.spec.tools"
 CAPABLE = "2025-11-25"
 
+# Six processes have to start for the first test.
+pytestmark = pytest.mark.timeout(150)
+
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:

@@ -144,6 +144,7 @@ async def test_the_end_of_the_stream_is_the_end_of_the_session(stack: Stack, wir
         await pipe.begin("tools/call", {"name": "hold", "arguments": notes.directory}, stack.other_url)
         await notes.seen("started")
     await notes.seen("stopped")
+    await wait_until(lambda: _is_gone(pipe), describing="the end of the session")
     for url in (stack.url, stack.other_url):
         for message in ({"id": 9, "method": "ping"}, {"method": "notifications/initialized"}):
             assert (await pipe.post({"jsonrpc": "2.0", **message}, url)).status_code == 404
@@ -160,13 +161,14 @@ async def test_a_call_with_an_idempotency_key_goes_on_without_its_stream(
     async with open_pipe(wire.http, stack.url) as pipe:
         await pipe.handshake()
         await pipe.begin("tools/call", keyed)
-        await notes.seen("started")
+        (task_id,) = await notes.seen("started")
     await wait_until(lambda: _is_gone(pipe), describing="the end of the session")
+    asked_to_stop = "SELECT cancel_requested_at FROM task WHERE id = :id"
+    assert await stack.execute(asked_to_stop, id=task_id) == [(None,)]
     notes.leave("go")
     async with open_pipe(wire.http, stack.url) as pipe:
         await pipe.handshake()
         assert (await pipe.request("tools/call", keyed))["content"][0]["text"] == "held"
-    assert notes.lines("stopped") == []
 
 
 async def _is_gone(pipe: PipeByHttp) -> bool:
