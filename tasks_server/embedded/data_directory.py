@@ -26,8 +26,7 @@ class DataDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         try:
-            if not self.path.is_dir():
-                self.path.mkdir(mode=0o700, parents=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.path / ".gitignore").write_text("*\n")
             self.secret_key = self._secret_key()
         except OSError as error:
@@ -58,7 +57,7 @@ class DataDirectory:
         path = self.path / "secret-key"
         if not path.exists():
             # Linked into place complete, so that whoever else starts here now reads the same whole key.
-            draft = self.path / f"secret-key.{os.getpid()}"
+            draft = self.path / f"secret-key.{secrets.token_hex(8)}"
             draft.touch(mode=0o600)
             draft.write_text(secrets.token_hex(32))
             with suppress(FileExistsError):
