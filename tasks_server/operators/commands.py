@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from tasks_server.bus import Bus
@@ -24,12 +25,8 @@ BREAKER = ("tool", "breaker", "failures", "open until (UTC)", "last error")
 
 
 async def list_dead_letters(settings: Settings, *, limit: int, as_json: bool) -> None:
-    await check_database(settings.database_url)
-    database = Database(settings.database_url)
-    try:
+    async with _record(settings) as database:
         letters = await History(database).dead_letters(limit)
-    finally:
-        await database.close()
     if as_json:
         _say(json.dumps(letters, indent=2))
     else:
@@ -37,12 +34,8 @@ async def list_dead_letters(settings: Settings, *, limit: int, as_json: bool) ->
 
 
 async def list_breakers(settings: Settings, *, as_json: bool) -> None:
-    await check_database(settings.database_url)
-    database = Database(settings.database_url)
-    try:
+    async with _record(settings) as database:
         breakers = await History(database).breakers()
-    finally:
-        await database.close()
     if as_json:
         _say(json.dumps(breakers, indent=2))
     else:
@@ -51,12 +44,8 @@ async def list_breakers(settings: Settings, *, as_json: bool) -> None:
 
 async def show(settings: Settings, task_id: str, *, as_json: bool) -> None:
     """Raises CommandRefused when there is no such task."""
-    await check_database(settings.database_url)
-    database = Database(settings.database_url)
-    try:
+    async with _record(settings) as database:
         task = await History(database).of(task_id)
-    finally:
-        await database.close()
     if as_json:
         events: list[dict[str, Any]] = [
             {"at": happened.at, "kind": happened.kind, **happened.body} for happened in task.events
@@ -68,18 +57,27 @@ async def show(settings: Settings, task_id: str, *, as_json: bool) -> None:
 
 async def replay(settings: Settings, task_id: str) -> None:
     """Raises CommandRefused when there is no such task, or when it has not failed."""
+    async with _record(settings) as database:
+        redis = connect(settings.redis_url)
+        bus = Bus(redis, connect_blocking(settings.redis_url))
+        try:
+            requests = ClientRequests(database, Announcer(TaskQueue(redis), bus))
+            task = await Replays(database, requests).replay(task_id)
+        finally:
+            await bus.close()
+            await redis.aclose()
+    _say(f"{task.id} repeats {task_id}")
+
+
+@asynccontextmanager
+async def _record(settings: Settings) -> AsyncGenerator[Database]:
+    """Raises ConfigurationError for a database that is not there, or not migrated."""
     await check_database(settings.database_url)
     database = Database(settings.database_url)
-    redis = connect(settings.redis_url)
-    bus = Bus(redis, connect_blocking(settings.redis_url))
     try:
-        requests = ClientRequests(database, Announcer(TaskQueue(redis), bus))
-        task = await Replays(database, requests).replay(task_id)
+        yield database
     finally:
-        await bus.close()
-        await redis.aclose()
         await database.close()
-    _say(f"{task.id} repeats {task_id}")
 
 
 def _letter(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -91,8 +91,10 @@ def toil(diary: str, gate: str) -> str:
 
 
 async def stages(ctx: TaskContext, diary: str, gate: str) -> str:
-    """Many steps, each with one effect."""
+    """Many steps, each with one effect; the last waits for a file."""
     for number in range(STAGES):
+        while number == STAGES - 1 and not Path(gate).exists():  # noqa: ASYNC110 - as in `vigil`
+            await asyncio.sleep(0.01)
         await ctx.step(f"step-{number}", write, diary, f"{number}")
         await ctx.log("info", number)
     return "done"

@@ -90,6 +90,8 @@ async def test_connections_end_at_random_moments(house: House):
     await client.offers("stages")
     jobs = [await house.submit(client, "stages") for _ in range(2 * AT_ONCE)]
     listening = asyncio.create_task(client.told_of_end(*(job.task_id for job in jobs)))
+    for job in jobs:
+        job.gate.touch()
     for _ in range(12):
         await asyncio.sleep(moments.uniform(0.01, 0.15))
         await end_connections(house)

@@ -38,6 +38,7 @@ class Road:
     def __init__(self) -> None:
         self.cut_at: bytes | None = None
         self.keeps_open = False
+        self.test_is_over = asyncio.Event()
         self.welcomes = True
         self.farewell = asyncio.Event()
 
@@ -58,7 +59,7 @@ class Road:
             if b"FATAL" in chunk:
                 self.farewell.set()
         if self.keeps_open:
-            await asyncio.Event().wait()
+            await self.test_is_over.wait()
 
 
 @pytest.fixture
@@ -68,6 +69,7 @@ async def road(postgresql_url: str) -> AsyncGenerator[tuple[Road, Database]]:
     async with forwarding(Path(directory) / ".s.PGSQL.5432", lambda: road) as port:
         database = Database(address.replace("@/", f"@127.0.0.1:{port}/") + "?ssl=disable")
         yield road, database
+        road.test_is_over.set()
         await database.close()
 
 
