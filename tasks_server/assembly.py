@@ -18,6 +18,7 @@ from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.quotas import Quotas
 from tasks_server.lifecycle.requests import ClientRequests
 from tasks_server.protocol.parts import Parts
+from tasks_server.put_questions import PutQuestions
 from tasks_server.queue import TaskQueue
 from tasks_server.readiness import Readiness, readiness
 from tasks_server.redis_client import UNAVAILABLE, connect, connect_blocking
@@ -71,6 +72,7 @@ def assemble(settings: Settings) -> Assembly:
         sessions=Sessions(database, bus),
         session_news=session_news,
         session_mail=SessionMail(redis, bus),
+        put_questions=PutQuestions(redis),
         catalog=catalog,
         waiting=Waiting(catalog, bus),
         bus=bus,

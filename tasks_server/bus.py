@@ -64,14 +64,22 @@ class TaskLogged:
 
 @dataclass(frozen=True, slots=True)
 class TaskNoted:
-    """Log lines of this task have been committed: who tells them to a client reads them now."""
+    """Log lines of this task have been committed: who tells them to a client reads them now.
+
+    They are those behind `after`, up to `newest`; None: there may be some.
+    """
 
     task_id: str
+    after: int = 0
+    newest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceTaken:
-    """From now on this stream tells of the task, and every other one is silent about it; nobody does for ""."""
+    """From now on this stream tells of the task, and every other one is silent about it.
+
+    Nobody does for "". "?" asks whoever does to say so again.
+    """
 
     task_id: str
     stream: str

@@ -45,7 +45,8 @@ LiveSignal = TaskProgressed | TaskLogged | TaskNoted | VoiceTaken | QuestionMisf
 class Watch:
     """One follower of some tasks of one owner: the newest snapshot of each, and live signals if wanted.
 
-    A follower that is slow skips revisions, never the last one. Iteration ends when every task has ended.
+    The first snapshots come before any signal. A follower that is slow skips revisions, never the last one. Iteration
+    ends when every task has ended.
     """
 
     def __init__(self, owner: str, task_ids: Iterable[str], *, signals: bool) -> None:
@@ -54,6 +55,7 @@ class Watch:
         self._wants_signals = signals
         self._revisions = dict.fromkeys(task_ids, 0)
         self._snapshots: dict[str, Task] = {}
+        self._unseen: list[str] = []
         self._signals: deque[LiveSignal] = deque(maxlen=SIGNALS_KEPT)
         self._lines_in_record: set[str] = set()
         self._news = asyncio.Event()
@@ -66,6 +68,7 @@ class Watch:
         self._revisions = {task_id: self._revisions[task_id] for task_id in self.accepted}
         mine = [signal for signal in self._signals if signal.task_id in self._revisions]
         self._signals = deque(mine, maxlen=SIGNALS_KEPT)
+        self._unseen = list(self._snapshots)
         self._news.set()
 
     def miss(self, task_id: str) -> None:
@@ -86,8 +89,14 @@ class Watch:
 
     def offer_signal(self, signal: LiveSignal) -> None:
         if self._wants_signals and signal.task_id in self._revisions:
-            if isinstance(signal, TaskNoted) and signal in self._signals:
-                return
+            before = self._signals[-1] if self._signals else None
+            if (
+                isinstance(signal, TaskNoted)
+                and isinstance(before, TaskNoted)
+                and before.task_id == signal.task_id
+            ):
+                self._signals.pop()
+                signal = TaskNoted(signal.task_id, min(before.after, signal.after), signal.newest)
             self._signals.append(signal)
             self._news.set()
 
@@ -101,17 +110,22 @@ class Watch:
 
     async def __anext__(self) -> Task | LiveSignal:
         while True:
+            if self._unseen:
+                return self._take_snapshot(self._unseen.pop(0))
             if self._signals:
                 return self._signals.popleft()
             if self._snapshots:
-                task = self._snapshots.pop(next(iter(self._snapshots)))
-                if task.is_terminal:
-                    del self._revisions[task.id]
-                return task
+                return self._take_snapshot(next(iter(self._snapshots)))
             if not self._revisions:
                 raise StopAsyncIteration
             self._news.clear()
             await self._news.wait()
+
+    def _take_snapshot(self, task_id: str) -> Task:
+        task = self._snapshots.pop(task_id)
+        if task.is_terminal:
+            del self._revisions[task_id]
+        return task
 
 
 class Watchers:

@@ -38,9 +38,9 @@ class Announcer:
         """A caller changed this task: followers look again, and so does the worker that runs it."""
         await self._bus.publish(TaskChanged(task_id), TaskNudged(task_id))
 
-    async def noted(self, task_id: str) -> None:
-        """There are new log lines of this task in the record."""
-        await self._bus.publish(TaskNoted(task_id))
+    async def noted(self, task_id: str, lines: Sequence[int]) -> None:
+        """There are new log lines of this task in the record, under these ids."""
+        await self._bus.publish(TaskNoted(task_id, min(lines) - 1, max(lines)))
 
     async def signal(self, *signals: Signal) -> None:
         await self._bus.publish(*signals)

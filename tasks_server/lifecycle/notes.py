@@ -41,9 +41,11 @@ class Notes(Fenced):
             row = await self._guarded(connection, held, change, "logged")
             now: int = (await connection.execute(terms_sql.clock())).scalar_one()
             logged = [event(held.task_id, now, EventKind.LOG, line) for line in lines]
-            await insert_events(connection, kept(logged, row.log_rows))
-        if announce:
-            await self._announcer.noted(held.task_id)
+            written: Sequence[int] = ()
+            if within := kept(logged, row.log_rows):
+                written = (await connection.execute(notes_sql.insert_lines(), within)).scalars().all()
+        if announce and written:
+            await self._announcer.noted(held.task_id, written)
 
     async def recall(self, task_id: str, name: str) -> tuple[bool, Any]:
         """(True, value) when a step of this name has been remembered."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tasks_server.artifacts import ArtifactStore
 from tasks_server.bus import Bus
 from tasks_server.catalog import Catalog
+from tasks_server.put_questions import PutQuestions
 from tasks_server.seal import Seal
 from tasks_server.service import TaskService
 from tasks_server.session_mail import SessionMail
@@ -28,6 +29,7 @@ class Parts:
     sessions: Sessions
     session_news: SessionNews
     session_mail: SessionMail
+    put_questions: PutQuestions
     catalog: Catalog
     waiting: Waiting
     bus: Bus

@@ -46,23 +46,33 @@ async def test_who_follows_hears_of_lines_once_they_are_committed(server: Record
             assert not watch._signals
             gate.open()
             await noting
-        assert await anext(watch) == TaskNoted(task.id)
         (event,) = await server.service.events_after(OWNER, task.id, 0)
+        assert await anext(watch) == TaskNoted(task.id, event.id - 1, event.id)
         assert event.body == LINE
         await worker.note(held(task), [LINE])
         await another.bus.publish(VoiceTaken(task.id, "stream"))
         assert await anext(watch) == VoiceTaken(task.id, "stream")
 
 
-async def test_a_slow_follower_hears_of_lines_once(server: Record):
+async def test_a_slow_follower_hears_of_lines_once_between_others(server: Record):
+    """Who spoke when they came is told apart."""
     task = await server.create(origin=NOTED_ORIGIN)
+    voice = VoiceTaken(task.id, "")
     async with server.service.watch(OWNER, [task.id], signals=True) as watch:
-        for _ in range(3):
-            await server.announcer.noted(task.id)
-            await server.bus.publish(VoiceTaken(task.id, ""))
-        voice = VoiceTaken(task.id, "")
-        await wait_until(lambda: watch._signals.count(voice) == 3, describing="all have arrived")
-        assert await collect(watch, 5) == [TaskNoted(task.id), voice, voice, voice, task]
+        for number in range(1, 4):
+            await server.announcer.noted(task.id, [number])
+        await server.bus.publish(voice)
+        for number in range(4, 6):
+            await server.announcer.noted(task.id, [number])
+        await server.bus.publish(voice)
+        await wait_until(lambda: watch._signals.count(voice) == 2, describing="all have arrived")
+        assert await collect(watch, 5) == [
+            task,
+            TaskNoted(task.id, 0, 3),
+            voice,
+            TaskNoted(task.id, 3, 5),
+            voice,
+        ]
 
 
 LOOK_AGAIN: dict[str, Callable[[Watchers], None]] = {

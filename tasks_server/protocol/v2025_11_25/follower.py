@@ -129,21 +129,26 @@ class Follower:
             # Under an idempotency key it may be another task than the one that was to be created.
             is_own = self.is_new and watch.accepted == (self.mark.task_id,)
             self.mark = replace(self.mark, task_id=watch.accepted[0])
-            voice = Voice(self.parts.bus, self.mark.task_id, self.numbering.stream, claims=not is_own)
-            keeping = asyncio.ensure_future(voice.keep())
+            at_once = is_own or self.is_resumed
+            voice = Voice(
+                self.parts.bus, self.mark.task_id, self.numbering.stream, claims=not is_own, at_once=at_once
+            )
+            keeping = asyncio.ensure_future(voice.keep(watch.offer_signal))
             try:
                 return await self._tell(watch, voice)
             finally:
                 keeping.cancel()
+                if self.narrator is not None:
+                    await self.narrator.leave()
                 await voice.release()
 
     async def _tell(self, watch: Watch, voice: Voice) -> Result | None:
         narrator = self.narrator = self._narrator(voice)
         if not self.is_resumed and self.mark.kind is not StreamKind.CALL:
             await narrator.skip_lines()
+        await voice.claim()
         if self._can_return and (mark := self._event_id(narrator.place)) is not None:
             await self.outlet.prime(mark)
-        await voice.claim()
         async for event in watch:
             await narrator.hear(event)
             if isinstance(event, Task):

@@ -57,10 +57,12 @@ class Narrator:
         self._task_id = task_id
         self._voice = voice
         self._progress_token = progress_token
+        self._is_handle = is_handle
         self._meta = {"_meta": related(task_id)} if is_handle else {}
         self._mark = mark
         self._asks_at_once = asks_at_once
         self._event = place.event
+        self._has_skipped = False
         self._progress = place.progress
         self._asked = dict.fromkeys(place.asked)
         self._open: dict[str, InputRequest] = {}
@@ -89,10 +91,12 @@ class Narrator:
             case TaskProgressed():
                 await self._tell_progress(event.progress, event.total, event.message)
             case TaskNoted():
-                await self._tell_lines()
+                await self._take_lines(event)
             case VoiceTaken():
                 if await self._voice.hear(event):
                     await self._begin_to_speak()
+                elif event.stream == self._voice.stream:
+                    await self.ask()  # what another stream may have left meanwhile
             case QuestionMisfit():
                 await self._ask_again(event)
             case Task():
@@ -105,9 +109,13 @@ class Narrator:
         self._event = max(
             self._event, await self._parts.service.newest_event(self._session.owner, self._task_id)
         )
+        self._has_skipped = True
+
+    async def catch_up(self) -> None:
+        """Tell what has been logged so far."""
+        await self._tell_lines()
 
     async def _begin_to_speak(self) -> None:
-        await self.skip_lines()
         if self._voice.claims:
             # Whoever has put them has gone; a client that has them still sees that they are the same.
             self._asked.clear()
@@ -119,7 +127,7 @@ class Narrator:
             self._open = {}
             return
         if task.progress is not None:
-            await self._tell_progress(task.progress, task.progress_total, None)
+            await self._take_progress(task, task.progress)
         self._asked_at = self.asked_at
         self._open = {question.key: question for question in task.input_requests}
         if self._open:
@@ -136,10 +144,24 @@ class Narrator:
     async def ask(self) -> None:
         """Put the questions that are open and have not been put."""
         for key, question in self._open.items():
-            if key not in self._asked:
-                # Who is silent leaves it to the one who speaks.
+            if key in self._asked:
+                continue
+            asked = QuestionId(self._task_id, self._session.tag, key)
+            # Who is silent leaves it to the one who speaks.
+            if not self._voice.may_speak or await self._take_question(asked):
                 self._asked[key] = None
-                await self._put(question, QuestionId(self._task_id, self._session.tag, key))
+                await self._put(question, asked)
+
+    async def _take_question(self, asked: QuestionId) -> bool:
+        """Whether it is this stream that puts it now. Who goes on with a stream is all that its client has of it."""
+        return await self._parts.put_questions.put(
+            str(asked), self._voice.stream, at_once=self._voice.at_once and self._asks_at_once
+        )
+
+    async def leave(self) -> None:
+        """The stream has closed."""
+        asked = [str(QuestionId(self._task_id, self._session.tag, key)) for key in self._asked]
+        await self._parts.put_questions.leave(asked, self._voice.stream)
 
     async def _ask_again(self, misfit: QuestionMisfit) -> None:
         question = self._open.get(misfit.key)
@@ -153,6 +175,18 @@ class Narrator:
             method, params = request
             await self._outlet.ask(str(asked), method, {**params, **self._meta}, self._mark(self.place))
 
+    async def _take_progress(self, task: Task, progress: float) -> None:
+        """What the record shows may have been told on another stream under the same token, which must not go back."""
+        origin = task.origin
+        is_shared = self._is_handle and (origin.session, origin.progress_token) == (
+            self._session.id,
+            self._progress_token,
+        )
+        if not is_shared or not self._parts.bus.connected.is_set():
+            await self._tell_progress(progress, task.progress_total, None)
+        elif self._progress is None:
+            self._progress = progress
+
     async def _tell_progress(self, progress: float, total: float | None, message: str | None) -> None:
         if self._progress_token is None or (self._progress is not None and progress <= self._progress):
             return
@@ -164,7 +198,22 @@ class Narrator:
             params["message"] = message
         await self._notify("notifications/progress", params)
 
+    async def _take_lines(self, noted: TaskNoted) -> None:
+        """Who is silent leaves these lines to whoever speaks now."""
+        if noted.newest is None:
+            await self._tell_lines()
+            return
+        if self._has_skipped:
+            # What had been committed, but was not announced when somebody else spoke, is not for others to tell.
+            self._event = min(self._event, noted.after)
+            self._has_skipped = False
+        if self._voice.may_speak:
+            await self._tell_lines()
+        else:
+            self._event = max(self._event, noted.newest)
+
     async def _tell_lines(self) -> None:
+        self._has_skipped = False
         while True:
             events = await self._parts.service.events_after(
                 self._session.owner, self._task_id, self._event, LINES_AT_ONCE

@@ -57,12 +57,16 @@ def listen(parts: Parts, session: Session, mark: StandingMark | None) -> Stream:
 
 @dataclass(slots=True)
 class _Standing:
-    """One connection of it. since_ms: up to when the client has been told everything; None: it is its first."""
+    """One connection of it. since_ms: up to when the client has been told everything; None: it is its first.
+
+    opened_ms: what was done before that has been told, if at all, on another.
+    """
 
     parts: Parts
     session: Session
     outlet: Outlet
     since_ms: int | None
+    opened_ms: int = 0
     numbering: Numbering = field(init=False)
     followed: dict[str, Narrator | None] = field(default_factory=dict[str, Narrator | None])
     voice: Voice = field(init=False)
@@ -86,7 +90,7 @@ class _Standing:
 
     async def _open(self, following: Following, group: TaskGroup) -> None:
         told_before = self.since_ms
-        self.since_ms = await self.parts.service.clock()
+        self.since_ms = self.opened_ms = await self.parts.service.clock()
         await self.outlet.prime(self._event_id())
         await self.voice.claim()
         await self._look_at_subscriptions(following)
@@ -161,11 +165,11 @@ class _Standing:
     async def _tell_task(self, task_id: str) -> None:
         try:
             async with self.parts.service.watch(self.session.owner, [task_id], signals=True) as watch:
-                await self._tell_events(task_id, watch)
+                await self._tell_events(watch)
         finally:
             del self.followed[task_id]
 
-    async def _tell_events(self, task_id: str, watch: Watch) -> None:
+    async def _tell_events(self, watch: Watch) -> None:
         shown: dict[str, Any] | None = None
         narrator: Narrator | None = None
         ask_at: float | None = None
@@ -190,19 +194,24 @@ class _Standing:
                     ask_at = anyio.current_time() + WAITER_SECONDS
 
     async def _narrator(self, task: Task) -> Narrator:
+        voice = Voice(self.parts.bus, task.id, self.numbering.stream, claims=False, under=self.voice)
         narrator = Narrator(
             self.parts,
             self.session,
             self.outlet,
             task.id,
-            Voice(self.parts.bus, task.id, self.numbering.stream, claims=False, under=self.voice),
+            voice,
             progress_token=task.origin.progress_token,
             is_handle=True,
             mark=lambda _: self._event_id(),
             place=Place(),
             asks_at_once=False,
         )
-        await narrator.skip_lines()
+        if task.created_at < self.opened_ms:
+            await narrator.skip_lines()
+        else:
+            await narrator.catch_up()
+        await voice.ask_who_speaks()
         self.followed[task.id] = narrator
         return narrator
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Delete, Insert, Update, delete, insert, select, update
-from sqlalchemy.sql.dml import ReturningDelete
+from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 
 from tasks_server.store.statements.terms import CHANGED, Selection, held, t
-from tasks_server.store.tables import ARTIFACT, CHECKPOINT, TASK
+from tasks_server.store.tables import ARTIFACT, CHECKPOINT, TASK, TASK_EVENT
 
 
 def report_if_held(task_id: str, attempt: int, worker: str, values: dict[str, Any]) -> Update:
@@ -29,6 +29,11 @@ def count_lines_if_held(task_id: str, attempt: int, worker: str, lines: int) -> 
         .values(log_rows=t.log_rows + lines)
         .returning(t.log_rows)
     )
+
+
+def insert_lines() -> ReturningInsert[Any]:
+    """→ their ids."""
+    return insert(TASK_EVENT).returning(TASK_EVENT.c.id)
 
 
 def checkpoint(task_id: str, name: str) -> Selection:

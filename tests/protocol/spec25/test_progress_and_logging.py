@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +18,7 @@ from tests.protocol.spec25.stream import Message
 
 PROGRESS = "notifications/progress"
 LOG = "notifications/message"
+TAKING_OVER = 5
 LEVELS = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 
 
@@ -87,6 +90,35 @@ async def test_progress_of_a_task_goes_to_one_stream_and_stops_with_it(session: 
         await listening.end()
     assert [one["params"]["progress"] for one in stream.of(PROGRESS)] == [1, 2, 3]
     assert [*later.of(PROGRESS), *listening.of(PROGRESS)] == []
+
+
+async def test_what_is_told_while_streams_take_over_is_told_once(
+    stack: Stack, session: Session, notes: Notes
+):
+    """basic/transports#multiple-connections: MUST NOT broadcast; basic/utilities/progress#progress-flow: MUST increase.
+
+    Each newer stream, at either replica, takes over from the one before it in the middle of what it tells.
+    """
+    async with AsyncExitStack() as opened:
+        streams = [await opened.enter_async_context(session.listen())]
+        await streams[0].primed()
+        task_id = await session.create("count", notes.directory, _meta={"progressToken": 5})
+        for number in range(TAKING_OVER):
+            waiter = session.at(stack.other_url) if number % 2 else session
+            await streams[-1].next(PROGRESS, LOG)
+            streams.append(await opened.enter_async_context(waiter.stream(waiter.fetching(task_id))))
+        await streams[-1].next(PROGRESS, LOG)
+        notes.leave("go")
+        counted = int((await asyncio.gather(*(stream.reply() for stream in streams[1:])))[0].text)
+        await session.terminate()
+        await streams[0].end()
+    for stream in streams:
+        assert increasing(stream.of(PROGRESS))
+    told = [one["params"]["progress"] for stream in streams for one in stream.of(PROGRESS)]
+    assert len(told) == len(set(told))
+    assert sorted(one["params"]["data"] for stream in streams for one in stream.of(LOG)) == [
+        *range(1, counted + 1)
+    ]
 
 
 async def test_progress_of_a_task_nobody_waits_for_comes_to_who_listens(session: Session, notes: Notes):

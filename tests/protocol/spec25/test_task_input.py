@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-import pytest
-
 from tests.protocol.spec.notes import Notes
 from tests.protocol.spec.stack import Stack
 from tests.protocol.spec25.answering import ASK, answer_both
@@ -119,9 +117,6 @@ async def test_a_question_goes_to_one_of_those_who_wait(stack: Stack, session: S
         assert sum(len(stream.of(ASK)) for stream in streams) == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the newest stream is told what waits, though an older one has been told"
-)
 async def test_a_question_that_waits_is_not_put_to_who_comes_later(session: Session, notes: Notes):
     """basic/transports#multiple-connections: MUST send each message on only one of the connected streams."""
     task_id = await session.create("ask_twice", notes.directory)

@@ -11,6 +11,10 @@ def note(directory: str, file: str, line: str = "") -> None:
         notes.write(line + "\n")
 
 
+def has_come(directory: str, file: str) -> bool:
+    return (Path(directory) / file).exists()
+
+
 async def until(directory: str, file: str) -> None:
-    while not (Path(directory) / file).exists():  # noqa: ASYNC110 - another process makes it
+    while not has_come(directory, file):  # noqa: ASYNC110 - another process makes it
         await asyncio.sleep(0.005)

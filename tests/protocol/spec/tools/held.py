@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.protocol.spec.tools.directory import note, until
+from tests.protocol.spec.tools.directory import has_come, note, until
 from workers import TaskContext, tool
 
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
@@ -45,6 +45,18 @@ async def step_by_step(ctx: TaskContext, directory: str) -> str:
         await ctx.log("warning", {"step": done}, "stepper")
     await until(directory, "go")
     return "arrived"
+
+
+@tool()
+async def count(ctx: TaskContext, directory: str) -> str:
+    """Reports and logs one number after the other until `go` is there; how many they were."""
+    number = 0
+    while not has_come(directory, "go"):
+        number += 1
+        await ctx.progress(number)
+        await ctx.log("info", number)
+        await asyncio.sleep(0.005)
+    return f"{number}"
 
 
 @tool()
