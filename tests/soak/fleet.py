@@ -191,6 +191,6 @@ def resume(member: Member) -> None:
 
 def locked_sqlite(database_url: str) -> sqlite3.Connection:
     """A connection that keeps everybody from writing until it is closed."""
-    connection = sqlite3.connect(sqlite_path(database_url), timeout=10, isolation_level=None)
+    connection = sqlite3.connect(sqlite_path(database_url), timeout=60, isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
     return connection
