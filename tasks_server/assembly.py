@@ -66,13 +66,14 @@ def assemble(settings: Settings) -> Assembly:
     reader = TaskReader(database)
     watchers = Watchers(bus, reader)
     session_news = SessionNews(bus)
+    put_questions = PutQuestions(redis)
     requests = ClientRequests(database, Announcer(TaskQueue(redis), bus), Quotas.of(settings))
     parts = Parts(
         service=TaskService(reader, TaskLists(database), requests, watchers),
         sessions=Sessions(database, bus),
         session_news=session_news,
         session_mail=SessionMail(redis, bus),
-        put_questions=PutQuestions(redis),
+        put_questions=put_questions,
         catalog=catalog,
         waiting=Waiting(catalog, bus),
         bus=bus,
@@ -96,6 +97,7 @@ def assemble(settings: Settings) -> Assembly:
                     ("the catalog", catalog),
                     ("following tasks", watchers),
                     ("following sessions", session_news),
+                    ("keeping questions", put_questions),
                 ):
                     background.start_soon(keep_running, part.run, where, defects)
                 yield

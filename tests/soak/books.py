@@ -15,8 +15,8 @@ from tests.soak.wire import Refused, Wire
 from tests.support import redis_keys
 
 ALL_TASKS = "SELECT id, name, arguments, status, lease_worker, finished_at, attempt, crashes FROM task"
-# A cancelled task's code may go on for as long as nobody can know of the cancellation or act on it: its worker was paused
-# for up to two leases (6 s), perhaps again soon after, or cut off from the database; a deaf process has 5 s of grace.
+# A cancelled task's code may go on for as long as nobody can know of the cancellation or act on it: its worker was
+# paused for up to two leases (6 s), perhaps again soon after, or cut off from the database; a deaf process has 5 s.
 STOPS_WITHIN_SECONDS = 18.0
 QUARANTINE_CRASHES = 3
 

@@ -120,6 +120,8 @@ async def test_live_signals_of_a_foreign_task_never_show(server: Record):
         watch.admit((await server.reader.find_many([mine.id, theirs.id])).values())
         server.watchers._take(TaskLogged(theirs.id, "info", "secret", None))
         first, second = await collect(watch, 2)
+    assert isinstance(first, Task)
+    assert isinstance(second, TaskProgressed)
     assert (first.id, second.task_id) == (mine.id, mine.id)
     assert not watch._signals
 
@@ -150,7 +152,7 @@ async def test_submit_and_watch_misses_no_live_signal(server: Record, another: R
     await wait_until(lambda: _signals_for(server, new.id), describing="the signal has arrived")
     announcer.gate.open()
     watch = await entering
-    assert (await anext(watch)).id == new.id
+    assert isinstance(await anext(watch), Task)
     assert (await anext(watch)) == TaskProgressed(new.id, 1.0, 2.0, "half")
     await finish(worker, task)
     assert (await until(watch, TaskStatus.COMPLETED)).id == new.id

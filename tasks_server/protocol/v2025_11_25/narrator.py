@@ -151,6 +151,8 @@ class Narrator:
             if not self._voice.may_speak or await self._take_question(asked):
                 self._asked[key] = None
                 await self._put(question, asked)
+            else:
+                self._voice.hear_again_soon()
 
     async def _take_question(self, asked: QuestionId) -> bool:
         """Whether it is this stream that puts it now. Who goes on with a stream is all that its client has of it."""

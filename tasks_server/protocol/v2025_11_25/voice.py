@@ -12,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from tasks_server.bus import Bus, VoiceTaken
 
 RENEW_SECONDS = 10.0
 FREE_AFTER_SECONDS = 25.0
 HEARD_WITHIN_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 1.5
 
 NOBODY = ""
 UNDECIDED = "?"
@@ -50,6 +52,7 @@ class Voice:
         self._under = under
         self._speaker = NOBODY if at_once else UNDECIDED
         self._heard_at = time.monotonic()
+        self._is_waiting = asyncio.Event()
 
     @property
     def may_speak(self) -> bool:
@@ -93,9 +96,20 @@ class Voice:
             if self._speaker == UNDECIDED:
                 hear_here(self._taken)
         while self.claims:
-            await asyncio.sleep(RENEW_SECONDS)
+            await self._pause()
             if self.may_speak:
                 await self.claim()
+
+    def hear_again_soon(self) -> None:
+        """Something has been left to another stream; this one says again that it speaks, and so looks again."""
+        self._is_waiting.set()
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RENEW_SECONDS):
+                await self._is_waiting.wait()
+                self._is_waiting.clear()
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def release(self) -> None:
         """The stream has closed; others may have been waiting for that."""
