@@ -18,7 +18,7 @@ help:
 	@echo "make demo          watch a document being converted (FILE=path takes your own)"
 	@echo "make test          run the tests, on SQLite and on PostgreSQL (ARGS='-k name' goes to pytest)"
 	@echo "make soak          break everything at random and balance the books (SEED=7 MINUTES=3 DATABASE=sqlite)"
-	@echo "make crashes       break a deployment in every way we know, also in those that take long"
+	@echo "make crashes       break a deployment in every way we know, and run whatever make test leaves out"
 	@echo "make takeover      kill workers during long jobs, and measure until the jobs run elsewhere"
 	@echo "make starting      measure how long a host waits for a server that it starts (ARGS=--busy=8)"
 	@echo "make conformance   run the official MCP conformance suite"
@@ -37,7 +37,7 @@ test: $(INSTALLED)
 	$(PYTEST) -m "not slow" $(ARGS)
 
 crashes: $(INSTALLED)
-	$(PYTEST) tests/crashes tests/protocol/test_impatient_host.py $(ARGS)
+	$(PYTEST) -m "crash or slow" $(ARGS)
 
 soak: $(INSTALLED)
 	$(BIN)/python -m tests.soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -16,6 +17,25 @@ from tests.store.record import opened
 from tests.support.databases import PostgresDatabases
 from tests.support.redis_keys import keys_without_expiry
 from tests.support.servers import PostgresServer, ValkeyServer
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test` makes a fault that both databases can have on PostgreSQL, `make crashes` on SQLite too."""
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    on_postgresql = {_fault(item) for item in here if _database(item) == "postgresql"}
+    for item in here:
+        item.add_marker(pytest.mark.crash)
+        if _database(item) == "sqlite" and _fault(item) in on_postgresql:
+            item.add_marker(pytest.mark.slow)
+
+
+def _database(item: pytest.Item) -> str | None:
+    callspec: Any = getattr(item, "callspec", None)
+    return None if callspec is None else callspec.params.get("database_url")
+
+
+def _fault(item: pytest.Item) -> str:
+    return item.nodeid.replace("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session")

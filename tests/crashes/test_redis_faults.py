@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.crashes.house import ON_POSTGRESQL, ON_SQLITE, House
 from tests.crashes.proxy import RationingProxy
 from tests.crashes.rush import rush
@@ -45,6 +47,7 @@ async def test_redis_hangs(house_on_sand: House, valkey: ValkeyServer):
         await tasks.balance()
 
 
+@pytest.mark.slow
 @ON_POSTGRESQL
 async def test_redis_has_no_memory_left(house_on_sand: House, valkey: ValkeyServer):
     redis = connect(valkey.url)

@@ -97,4 +97,4 @@ async def test_an_answer_reaches_a_task_whose_former_run_has_not_left_yet(record
         began = time.perf_counter()
         await record.service.cancel(OWNER, task.id)
         assert (await settled(record, task.id)).status is TaskStatus.CANCELLED
-        assert time.perf_counter() - began < 1.0
+        assert time.perf_counter() - began < 4.0, "long before a renewal of its lease would notice"

@@ -43,7 +43,7 @@ async def test_cancel_stops_an_async_tool_at_once(record: Record):
         await record.service.cancel(OWNER, task.id)
         await held.ended.wait()
         ended = await settled(record, task.id)
-        assert time.perf_counter() - began < 1.0
+        assert time.perf_counter() - began < 4.0, "long before a renewal of its lease would notice"
         await wait_until(lambda: not crew.sessions, describing="the session is over")
     assert (ended.status, ended.status_message) == (TaskStatus.CANCELLED, "Cancelled")
 

@@ -59,6 +59,7 @@ def test_every_script_of_the_page_is_tried() -> None:
     assert set(SCRIPTS) == {"first.py", "leave.py", "collect.py", "patient.py"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_the_scripts_do_what_the_page_says(reader: Reader) -> None:
     first = await reader.runs("first.py")

@@ -126,7 +126,7 @@ async def test_a_task_is_there_although_redis_is_not(database_url: str, valkey: 
     async with opened(database_url, valkey.url, tmp_path) as record:
         began = asyncio.get_running_loop().time()
         task = await record.create()
-        assert asyncio.get_running_loop().time() - began < 3.0
+        assert asyncio.get_running_loop().time() - began < 10.0
         assert await record.task(task.id) == task
         valkey.start()
         await record.shift(task.id, "next_dispatch_at", -60_000)
@@ -144,7 +144,7 @@ async def test_a_redis_that_hangs_holds_up_nobody_for_long(
         try:
             began = asyncio.get_running_loop().time()
             await asyncio.gather(record.create(), record.requests.cancel(OWNER, first.id))
-            assert asyncio.get_running_loop().time() - began < 3.0
+            assert asyncio.get_running_loop().time() - began < 10.0
         finally:
             valkey.resume()
         after = await record.create()

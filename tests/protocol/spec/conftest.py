@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.conftest import DATABASES
 from tests.protocol.official import check_notification
 from tests.protocol.spec.requests import Request
 from tests.protocol.spec.stack import Stack
@@ -16,7 +15,7 @@ from tests.protocol.spec.wire import Wire
 from tests.support.pipe import Pipe
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def database(request: pytest.FixtureRequest) -> str:
     """Every test here runs once for each kind of database, unless it is marked ON_ONE_DATABASE."""
     kind: str = request.param
