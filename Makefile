@@ -4,7 +4,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 SUITE := .conformance
 SUITE_INSTALLED := $(SUITE)/.installed
 
