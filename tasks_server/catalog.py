@@ -13,9 +13,10 @@ from typing import Any, Literal
 import anyio
 import jsonschema_rs
 
-from tasks_server.bus import Bus, CatalogChanged
+from tasks_server.bus import Bus
 from tasks_server.manifest import Manifest, PromptOffer, ResourceOffer, ResourceTemplateOffer, ToolOffer
 from tasks_server.misfits import misfits
+from tasks_server.signals import CatalogChanged
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage
 from tasks_server.store.roster import Presence, Roster

@@ -14,9 +14,10 @@ import secrets
 import anyio
 from arq.connections import ArqRedis
 
-from tasks_server.bus import Bus, SessionMessage, SessionMessageTaken
+from tasks_server.bus import Bus
 from tasks_server.errors import MessageUndelivered
 from tasks_server.redis_client import HINT_SECONDS, UNAVAILABLE
+from tasks_server.signals import SessionMessage, SessionMessageTaken
 
 TAKEN_WITHIN_SECONDS = 4.0
 """How long a process that is alive may need. Clients wait for about five seconds until a message of theirs is taken."""

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
-from tasks_server.bus import (
-    Bus,
+from tasks_server.bus import Bus
+from tasks_server.signals import (
     RequestCancelled,
     ResourceUpdated,
     Resync,

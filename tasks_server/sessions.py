@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks_server.bus import Bus, SessionChanged
+from tasks_server.bus import Bus
 from tasks_server.encoding import is_storable
 from tasks_server.errors import SubscriptionRefused
+from tasks_server.signals import SessionChanged
 from tasks_server.store.batch import Batch
 from tasks_server.store.database import Database, now_ms
 from tasks_server.store.statements import sessions as sessions_sql

@@ -16,8 +16,8 @@ from typing import get_args
 
 import anyio
 
-from tasks_server.bus import (
-    Bus,
+from tasks_server.bus import Bus
+from tasks_server.signals import (
     QuestionMisfit,
     Resync,
     Signal,

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
-from tasks_server.bus import Bus, TaskNudged
+from tasks_server.bus import Bus
 from tasks_server.defects import Defects
 from tasks_server.lifecycle.claims import Claims, Standing
+from tasks_server.signals import TaskNudged
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage
 from workers.runner import Runner

@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 import anyio
 
 from tasks_server.artifacts import ArtifactStore, artifact_uri
-from tasks_server.bus import ResourceUpdated, TaskLogged, TaskProgressed
 from tasks_server.elicitation import cannot_be_asked, missing_capability
 from tasks_server.errors import MISSING_CLIENT_CAPABILITY, ArtifactStoreFailed, RpcError, StaleTransition
 from tasks_server.lifecycle.announce import Announcer
@@ -27,6 +26,7 @@ from tasks_server.lifecycle.claims import Claims
 from tasks_server.lifecycle.fence import Held
 from tasks_server.lifecycle.questions import Asked, Question
 from tasks_server.log_level import is_wanted
+from tasks_server.signals import ResourceUpdated, TaskLogged, TaskProgressed
 from tasks_server.store.batch import Batch
 from tasks_server.store.outage import through_outages
 from tasks_server.task import Door, Task

@@ -16,7 +16,7 @@ from arq.connections import ArqRedis
 
 from tasks_server.artifacts import ArtifactStore
 from tasks_server.artifacts.choice import file_store
-from tasks_server.bus import Bus, CatalogChanged
+from tasks_server.bus import Bus
 from tasks_server.defects import Defects, keep_running
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.behind_breakers import BehindBreakers
@@ -31,6 +31,7 @@ from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.queue import TaskQueue
 from tasks_server.redis_client import UNAVAILABLE, connect, connect_blocking
 from tasks_server.settings import Settings
+from tasks_server.signals import CatalogChanged
 from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
 from tasks_server.store.migrate import check_migrated
 from tasks_server.store.roster import Roster

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks_server.bus import Bus, SessionTask, Signal, TaskChanged, TaskNoted, TaskNudged
+from tasks_server.bus import Bus
 from tasks_server.queue import Dispatch, TaskQueue
+from tasks_server.signals import SessionTask, Signal, TaskChanged, TaskNoted, TaskNudged
 from tasks_server.task import Door, NewTask, Task
 
 

@@ -12,7 +12,6 @@ from typing import Any, cast
 import anyio
 from anyio.abc import TaskGroup
 
-from tasks_server.bus import SessionMessage
 from tasks_server.protocol.answers import Final, Streamed
 from tasks_server.protocol.jsonrpc import RequestId, decode, encode_request, is_request_id
 from tasks_server.protocol.parts import Parts
@@ -20,6 +19,7 @@ from tasks_server.protocol.v2025_11_25.connection import Connection
 from tasks_server.protocol.v2025_11_25.dispatcher import CANCELLATION, Dispatcher
 from tasks_server.protocol.wishes import IDEMPOTENCY_KEY
 from tasks_server.session_news import Following
+from tasks_server.signals import SessionMessage
 from tasks_server.store.outage import is_outage
 from tasks_server.transport.sse import HttpOutlet
 

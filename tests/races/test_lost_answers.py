@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tasks_server.bus import TaskChanged
+from tasks_server.signals import TaskChanged
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage
 from tasks_server.task import TaskStatus

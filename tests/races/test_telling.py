@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks_server.bus import TaskLogged, TaskNoted, TaskProgressed
+from tasks_server.signals import TaskLogged, TaskNoted, TaskProgressed
 from tasks_server.task import Door, Origin, Task, TaskEvent
 from tests.races.working import working
 from tests.store.record import OWNER, Record, new_task

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks_server.bus import (
-    STREAM,
+from tasks_server.bus import STREAM, Subscription
+from tasks_server.signals import (
     CatalogChanged,
     ResourceUpdated,
     Resync,
@@ -18,7 +18,6 @@ from tasks_server.bus import (
     SessionMessage,
     SessionTask,
     Signal,
-    Subscription,
     TaskChanged,
     TaskLogged,
     TaskNoted,

@@ -10,9 +10,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tasks_server.bus import CatalogChanged
 from tasks_server.catalog import Catalog, Offers
 from tasks_server.manifest import Manifest, PromptOffer, ResourceOffer, ResourceTemplateOffer, ToolOffer
+from tasks_server.signals import CatalogChanged
 from tests.store.counting import traffic
 from tests.store.record import Record
 

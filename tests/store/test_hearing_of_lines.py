@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks_server.bus import Resync, TaskNoted, VoiceTaken
+from tasks_server.signals import Resync, TaskNoted, VoiceTaken
 from tasks_server.task import Door, Origin, Task
 from tasks_server.watch import Watchers
 from tests.store.interleaving import gate_before_commit

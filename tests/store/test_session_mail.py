@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tasks_server.bus import SessionMessage
 from tasks_server.errors import MessageUndelivered
 from tasks_server.session_mail import SessionMail
+from tasks_server.signals import SessionMessage
 from tests.store.record import Record, opened
 from tests.support.servers import ValkeyServer
 from tests.support.waiting import wait_until

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks_server.bus import SessionTask
+from tasks_server.signals import SessionTask
 from tasks_server.store.lists import SETTLING_MS
 from tasks_server.task import Door, Origin, Task
 from tests.store.interleaving import gate_before_commit

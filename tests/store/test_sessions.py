@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tasks_server.bus import SessionChanged
 from tasks_server.errors import SubscriptionRefused
 from tasks_server.sessions import SESSION_SECONDS, SessionState
+from tasks_server.signals import SessionChanged
 from tests.store.counting import traffic
 from tests.store.interleaving import beside
 from tests.store.record import OWNER, Record, collect

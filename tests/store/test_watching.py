@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from tasks_server.bus import TaskLogged, TaskProgressed
 from tasks_server.lifecycle.claims import Claims
+from tasks_server.signals import TaskLogged, TaskProgressed
 from tasks_server.task import Progress, Task, TaskStatus
 from tasks_server.watch import Watch
 from tests.store.interleaving import GatedAnnouncer

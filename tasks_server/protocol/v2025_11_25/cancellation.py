@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tasks_server.bus import RequestCancelled
 from tasks_server.errors import TaskNotFound
 from tasks_server.protocol.v2025_11_25.session import Session
+from tasks_server.signals import RequestCancelled
 from tasks_server.task import Door
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import anyio
 
-from tasks_server.bus import RequestCancelled
 from tasks_server.errors import INTERNAL_ERROR, RpcError, TaskNotFound, TasksError
 from tasks_server.protocol.dialect import Outlet
 from tasks_server.protocol.jsonrpc import Result
@@ -22,6 +21,7 @@ from tasks_server.protocol.v2025_11_25.marks import FollowMark, Numbering, Place
 from tasks_server.protocol.v2025_11_25.narrator import Narrator
 from tasks_server.protocol.v2025_11_25.session import Session
 from tasks_server.protocol.v2025_11_25.voice import Voice
+from tasks_server.signals import RequestCancelled
 from tasks_server.task import Task
 from tasks_server.watch import Watch
 

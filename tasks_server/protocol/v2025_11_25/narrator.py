@@ -12,7 +12,6 @@ from typing import Any
 
 import anyio
 
-from tasks_server.bus import QuestionMisfit, TaskNoted, TaskProgressed, VoiceTaken
 from tasks_server.log_level import is_wanted
 from tasks_server.protocol.dialect import Outlet
 from tasks_server.protocol.jsonrpc import RequestId
@@ -23,6 +22,7 @@ from tasks_server.protocol.v2025_11_25.questions import QuestionId, as_request
 from tasks_server.protocol.v2025_11_25.results import related
 from tasks_server.protocol.v2025_11_25.session import Session
 from tasks_server.protocol.v2025_11_25.voice import Voice
+from tasks_server.signals import QuestionMisfit, TaskNoted, TaskProgressed, VoiceTaken
 from tasks_server.task import InputRequest, Task
 from tasks_server.watch import LiveSignal
 

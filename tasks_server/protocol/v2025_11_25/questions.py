@@ -14,12 +14,12 @@ from typing import Any
 
 import orjson
 
-from tasks_server.bus import QuestionMisfit
 from tasks_server.elicitation import ELICIT, REFUSED, SAMPLE, missing_capability
 from tasks_server.errors import InvalidAnswer, TaskNotFound
 from tasks_server.protocol.jsonrpc import RequestId, Response
 from tasks_server.protocol.parts import Parts
 from tasks_server.protocol.v2025_11_25.session import Session
+from tasks_server.signals import QuestionMisfit
 from tasks_server.task import InputRequest
 
 MOST_ROUNDS = 4

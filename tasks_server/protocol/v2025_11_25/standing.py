@@ -15,15 +15,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.abc import TaskGroup
 
-from tasks_server.bus import (
-    RequestCancelled,
-    ResourceUpdated,
-    Resync,
-    SessionChanged,
-    SessionMessage,
-    SessionTask,
-    VoiceTaken,
-)
 from tasks_server.catalog import OfferKind
 from tasks_server.protocol.dialect import Outlet, Stream
 from tasks_server.protocol.v2025_11_25.marks import Numbering, Place, StandingMark
@@ -32,6 +23,15 @@ from tasks_server.protocol.v2025_11_25.results import task_fields
 from tasks_server.protocol.v2025_11_25.session import Session
 from tasks_server.protocol.v2025_11_25.voice import Voice
 from tasks_server.session_news import Following
+from tasks_server.signals import (
+    RequestCancelled,
+    ResourceUpdated,
+    Resync,
+    SessionChanged,
+    SessionMessage,
+    SessionTask,
+    VoiceTaken,
+)
 from tasks_server.task import Task
 from tasks_server.watch import LiveSignal, Watch
 

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from tasks_server.bus import Bus, VoiceTaken
+from tasks_server.bus import Bus
+from tasks_server.signals import VoiceTaken
 
 RENEW_SECONDS = 10.0
 FREE_AFTER_SECONDS = 25.0

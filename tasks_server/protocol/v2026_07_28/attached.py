@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 import orjson
 
-from tasks_server.bus import TaskLogged, TaskProgressed
 from tasks_server.elicitation import cannot_be_asked, merge_capabilities
 from tasks_server.errors import INTERNAL_ERROR, RpcError, TaskNotFound, TasksError
 from tasks_server.protocol.dialect import Call, Outlet, Stream
@@ -30,6 +29,7 @@ from tasks_server.protocol.v2026_07_28.request_state import (
     seal_state,
 )
 from tasks_server.protocol.v2026_07_28.results import complete, direct, input_required
+from tasks_server.signals import TaskLogged, TaskProgressed
 from tasks_server.task import Door, Method, NewTask, OutcomeKind, Task, TaskStatus
 from tasks_server.watch import Watch
 

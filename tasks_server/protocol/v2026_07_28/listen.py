@@ -15,13 +15,14 @@ from typing import Any, cast
 
 import anyio
 
-from tasks_server.bus import ResourceUpdated, Resync, Subscription
+from tasks_server.bus import Subscription
 from tasks_server.catalog import OfferKind
 from tasks_server.protocol.caller import SUBSCRIPTION_ID_KEY
 from tasks_server.protocol.dialect import Call, Outlet, Stream
 from tasks_server.protocol.jsonrpc import InvalidParams, Result
 from tasks_server.protocol.v2026_07_28.projection import detailed_task, progress_meta
 from tasks_server.protocol.v2026_07_28.results import complete
+from tasks_server.signals import ResourceUpdated, Resync
 from tasks_server.task import Task
 from tasks_server.watch import Watch
 
