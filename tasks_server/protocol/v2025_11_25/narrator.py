@@ -161,8 +161,9 @@ class Narrator:
         )
 
     async def leave(self) -> None:
-        """The stream has closed."""
-        asked = [str(QuestionId(self._task_id, self._session.tag, key)) for key in self._asked]
+        """The stream has closed. What has been answered is not put again by those who do not know it yet."""
+        waiting = [key for key in self._asked if key in self._open]
+        asked = [str(QuestionId(self._task_id, self._session.tag, key)) for key in waiting]
         await self._parts.put_questions.leave(asked, self._voice.stream)
 
     async def _ask_again(self, misfit: QuestionMisfit) -> None:

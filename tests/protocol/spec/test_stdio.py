@@ -37,6 +37,9 @@ CONCURRENT = "basic/patterns/subscriptions#multiple-concurrent-subscriptions"
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 UPDATED = "notifications/resources/updated"
 
+UNUSED = 10**9
+"""An id that no other request of this process has."""
+
 
 async def sent(pipe: Pipe, request: Request) -> Message:
     """The response, held against the schema."""
@@ -156,7 +159,7 @@ async def test_requests_are_answered_as_they_are_done(pipe: Pipe, notes: Notes):
 @pytest.mark.spec(RECEIVING)
 @ON_ONE_DATABASE
 async def test_ids_come_back_as_they_were_sent(pipe: Pipe):
-    for request_id in ("1001", 1001, "", "\n", -1):
+    for request_id in (f"{UNUSED}", UNUSED, "", "\n", -1):
         assert "result" in await sent(pipe, Request.of("server/discover").member("id", request_id))
 
 
