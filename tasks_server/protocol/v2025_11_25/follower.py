@@ -32,6 +32,8 @@ Watching = AbstractAsyncContextManager[Watch]
 
 ASK_AGAIN_SECONDS = 1.0
 
+_LEAVING: set[asyncio.Future[None]] = set()
+
 
 class WaitLimit(Protocol):
     """How long a call is waited for. time_is_up: what it is answered with then; None: ask again in a moment."""
@@ -138,9 +140,16 @@ class Follower:
                 return await self._tell(watch, voice)
             finally:
                 keeping.cancel()
-                if self.narrator is not None:
-                    await self.narrator.leave()
-                await voice.release()
+                # Whoever hangs up cancels this again and again; others wait to hear of it.
+                leaving = asyncio.ensure_future(self._leave(voice))
+                _LEAVING.add(leaving)
+                leaving.add_done_callback(_LEAVING.discard)
+                await asyncio.shield(leaving)
+
+    async def _leave(self, voice: Voice) -> None:
+        if self.narrator is not None:
+            await self.narrator.leave()
+        await voice.release()
 
     async def _tell(self, watch: Watch, voice: Voice) -> Result | None:
         narrator = self.narrator = self._narrator(voice)
