@@ -32,8 +32,6 @@ Watching = AbstractAsyncContextManager[Watch]
 
 ASK_AGAIN_SECONDS = 1.0
 
-_LEAVING: set[asyncio.Future[None]] = set()
-
 
 class WaitLimit(Protocol):
     """How long a call is waited for. time_is_up: what it is answered with then; None: ask again in a moment."""
@@ -140,16 +138,8 @@ class Follower:
                 return await self._tell(watch, voice)
             finally:
                 keeping.cancel()
-                # Whoever hangs up cancels this again and again; others wait to hear of it.
-                leaving = asyncio.ensure_future(self._leave(voice))
-                _LEAVING.add(leaving)
-                leaving.add_done_callback(_LEAVING.discard)
-                await asyncio.shield(leaving)
-
-    async def _leave(self, voice: Voice) -> None:
-        if self.narrator is not None:
-            await self.narrator.leave()
-        await voice.release()
+                if self.narrator is not None:
+                    await self.narrator.leave()
 
     async def _tell(self, watch: Watch, voice: Voice) -> Result | None:
         narrator = self.narrator = self._narrator(voice)

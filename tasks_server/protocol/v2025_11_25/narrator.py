@@ -6,6 +6,7 @@ can go on where another has broken off. A question is put once per stream.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,8 @@ from tasks_server.task import InputRequest, Task
 from tasks_server.watch import LiveSignal
 
 LINES_AT_ONCE = 500
+
+_LEAVING: set[asyncio.Future[None]] = set()
 
 
 class Narrator:
@@ -161,10 +164,19 @@ class Narrator:
         )
 
     async def leave(self) -> None:
-        """The stream has closed. What has been answered is not put again by those who do not know it yet."""
+        """The stream has closed; others may have been waiting for that."""
+        # Whoever hangs up cancels this again and again.
+        leaving = asyncio.ensure_future(self._leave())
+        _LEAVING.add(leaving)
+        leaving.add_done_callback(_LEAVING.discard)
+        await asyncio.shield(leaving)
+
+    async def _leave(self) -> None:
+        # What has been answered is not to be put again by those who do not know it yet.
         waiting = [key for key in self._asked if key in self._open]
         asked = [str(QuestionId(self._task_id, self._session.tag, key)) for key in waiting]
         await self._parts.put_questions.leave(asked, self._voice.stream)
+        await self._voice.release()
 
     async def _ask_again(self, misfit: QuestionMisfit) -> None:
         question = self._open.get(misfit.key)

@@ -167,7 +167,9 @@ class _Standing:
             async with self.parts.service.watch(self.session.owner, [task_id], signals=True) as watch:
                 await self._tell_events(watch)
         finally:
-            del self.followed[task_id]
+            narrator = self.followed.pop(task_id)
+            if narrator is not None:
+                await narrator.leave()
 
     async def _tell_events(self, watch: Watch) -> None:
         shown: dict[str, Any] | None = None
