@@ -27,13 +27,11 @@ def read_meta(request: Request, served: Mapping[str, Dialect]) -> dict[str, Any]
     """The request's `_meta`, with its two required fields present."""
     value = request.params.get("_meta")
     if not isinstance(value, dict):
-        raise InvalidParams(f"params._meta is missing. This server speaks MCP {_listed(served)}.")
+        raise InvalidParams(f"params._meta is missing. {_offer(served)}")
     meta = cast("dict[str, Any]", value)
     for key in (VERSION_KEY, CAPABILITIES_KEY):
         if meta.get(key) is None:
-            raise InvalidParams(
-                f"params._meta['{key}'] is missing. This server speaks MCP {_listed(served)}."
-            )
+            raise InvalidParams(f"params._meta['{key}'] is missing. {_offer(served)}")
     if not isinstance(meta[VERSION_KEY], str):
         raise InvalidParams(f"params._meta['{VERSION_KEY}'] must be a string.")
     return meta
@@ -57,7 +55,7 @@ def choose_dialect(version: str, served: Mapping[str, Dialect]) -> Dialect:
     if dialect is None:
         raise RpcError(
             UNSUPPORTED_PROTOCOL_VERSION,
-            f"Protocol version {version!r} is not served here; use {_listed(served)}.",
+            f"Protocol version {version!r} is not served here in this way. {_offer(served)}",
             {"supported": list(served), "requested": version},
         )
     return dialect
@@ -80,6 +78,10 @@ def handshake_refused(request: Request, served: Mapping[str, Dialect]) -> RpcErr
         "Use a client that speaks it; there is no handshake any more.",
         data,
     )
+
+
+def _offer(served: Mapping[str, Dialect]) -> str:
+    return f"This server speaks MCP {_listed(served)}; older revisions begin with initialize."
 
 
 def _listed(served: Mapping[str, Dialect]) -> str:

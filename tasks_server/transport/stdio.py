@@ -166,6 +166,9 @@ class StdioConnection:
 
     async def _take_of_session(self, decoded: Any) -> None:
         """One message, or a batch, that is in a session or begins one."""
+        if is_ping(decoded) and isinstance(ping := read_message(decoded), Request) and ping.id in self._work:
+            await self._send(_in_use(ping.id))
+            return
         if not self._session.is_open or is_ping(decoded):
             await self._finish(await self._session.receive(decoded))  # at once: the next may depend on it
             return
@@ -190,9 +193,7 @@ class StdioConnection:
         """Work on a message beside the others, unless its id or their number forbids it."""
         request_id = key if isinstance(key, str | int) else None
         if key in self._work:
-            # Without the id: it would be taken for the answer to the request that has it.
-            reason = f"The request id {key!r} is in use; each request needs an id of its own."
-            refusal = failed(None, RpcError(INVALID_REQUEST, reason))
+            refusal = _in_use(key)
         elif len(self._work) >= MOST_REQUESTS:
             reason = f"{MOST_REQUESTS} messages are being worked on already; wait for some of them."
             refusal = failed(request_id, RpcError(INTERNAL_ERROR, reason))
@@ -261,3 +262,9 @@ class StdioConnection:
 
     async def _send(self, final: Final) -> None:
         await self._writer.send(final.payload)
+
+
+def _in_use(request_id: object) -> Final:
+    """Without the id: it would be taken for the answer to the request that has it."""
+    reason = f"The request id {request_id!r} is in use; each request needs an id of its own."
+    return failed(None, RpcError(INVALID_REQUEST, reason))

@@ -69,6 +69,7 @@ class Narrator:
         self._progress = place.progress
         self._asked = dict.fromkeys(place.asked)
         self._open: dict[str, InputRequest] = {}
+        self._rounds: dict[str, int] = {}
         self._asked_at = -math.inf
 
     @property
@@ -180,7 +181,9 @@ class Narrator:
 
     async def _ask_again(self, misfit: QuestionMisfit) -> None:
         question = self._open.get(misfit.key)
-        if question is not None:
+        # An answer that comes twice, or late, is not asked about under an id that has been used.
+        if question is not None and misfit.round >= self._rounds.get(misfit.key, 1):
+            self._rounds[misfit.key] = misfit.round + 1
             again = QuestionId(self._task_id, self._session.tag, misfit.key, misfit.round + 1)
             await self._put(question, again, misfit.reason)
 

@@ -106,7 +106,7 @@ def _retention_ms(call: SessionCall, tool: ToolOffer) -> int | None:
     if ttl is None:
         return tool.retention_ms
     if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 <= ttl < 2**53:
-        raise InvalidParams("params.task.ttl must be a number of milliseconds.")
+        raise InvalidParams("params.task.ttl must be a number of milliseconds from 0 to 2^53 - 1.")
     return bounded_retention_ms(max(int(ttl), MINIMUM_TTL_MS), tool.retention_ms)
 
 

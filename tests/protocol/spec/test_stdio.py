@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -223,6 +224,8 @@ async def test_an_id_that_is_in_use_is_refused_without_harm_to_who_has_it(pipe: 
     pipe.send(call.body)
     await notes.seen("started")
     assert await refused(pipe, call.content + b"\n") == -32600
+    ping = {"jsonrpc": "2.0", "id": call.id, "method": "ping"}
+    assert await refused(pipe, json.dumps(ping).encode() + b"\n") == -32600
     notes.leave("go")
     assert "result" in await pipe.response(call.id)
     assert len(notes.lines("started")) == 1

@@ -52,6 +52,19 @@ async def test_a_question_may_be_declined(session: Session, notes: Notes, action
     assert (await session.task(task_id))["status"] == "failed"
 
 
+async def test_a_wrong_answer_that_is_sent_again_is_asked_about_once(session: Session, notes: Notes):
+    """basic/index#requests: the request ID MUST NOT have been used before."""
+    task_id = await session.create("ask_twice", notes.directory)
+    async with session.stream(session.fetching(task_id)) as stream:
+        first = await stream.next(ASK)
+        for _ in range(5):
+            await session.answer(first, {"action": "no such action"})
+        await session.accept(await stream.next(ASK), name="Ada")
+        await session.accept(await stream.next(ASK), ok=True)
+        assert (await stream.reply()).text == "Ada: True"
+    assert len({asked["id"] for asked in stream.of(ASK)}) == len(stream.of(ASK)) == 3
+
+
 async def test_a_client_may_answer_with_an_error(session: Session, notes: Notes):
     """client/sampling#error-handling, client/elicitation#error-handling: the task does not wait for ever."""
     task_id = await session.create("sample")
