@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ except ImportError:  # there is none for this platform
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 SAME_WISH_SECONDS = 0.5
 # The exit code of who is told twice to stop, and ends at once.
 INTERRUPTED = 128 + signal.SIGINT
@@ -21,8 +24,19 @@ INTERRUPTED = 128 + signal.SIGINT
 
 def run_event_loop(main: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run`, on uvloop where it is installed."""
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    runner = asyncio.Runner(loop_factory=new_event_loop)
+    try:
         return runner.run(main)
+    finally:
+        _close(runner)
+
+
+def _close(runner: asyncio.Runner) -> None:
+    try:
+        runner.close()
+    except OSError as error:
+        # uvloop's, of a connection that was just being made. The work is done, and the exit code is to say so.
+        log.warning("The event loop ended with something open: %s", error)
 
 
 def on_stop_signals(first: Callable[[], Any], again: Callable[[], Any]) -> None:
