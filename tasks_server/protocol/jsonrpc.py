@@ -162,7 +162,7 @@ def _checked(message: dict[str, Any]) -> Request | Notification:
         raise MalformedMessage(INVALID_REQUEST, 'jsonrpc must be "2.0".', readable)
     method = message.get("method")
     if not isinstance(method, str):
-        reason = "A client sends requests and notifications, never responses; method must be a string."
+        reason = "method must be a string; only the answer to a request of the server has none."
         raise MalformedMessage(INVALID_REQUEST, reason, readable)
     params = message.get("params", {})
     if not isinstance(params, dict):

@@ -124,7 +124,7 @@ class McpEndpoint:
             return _objection(request) or await self._post(request)
         if request.method in ("GET", "DELETE") and _is_of_session(request):
             return await (self._sessions.get if request.method == "GET" else self._sessions.delete)(request)
-        return refusal(405, "Without a session the MCP endpoint takes POST only.", Allow="POST")
+        return refusal(405, "The MCP endpoint takes POST; GET and DELETE are for sessions.", Allow="POST")
 
     async def _post(self, request: Request) -> Response | Streamed:
         body = await body_or_refusal(request, self._max_request_bytes)
