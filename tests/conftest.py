@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,24 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
     ]
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test` runs races and faults that both databases can have on PostgreSQL, `make crashes` on SQLite too."""
+    here = [item for item in items if item.path.parent.name in ("crashes", "races")]
+    on_postgresql = {_whatever_the_database(item) for item in here if _database(item) == "postgresql"}
+    for item in here:
+        if _database(item) == "sqlite" and _whatever_the_database(item) in on_postgresql:
+            item.add_marker(pytest.mark.slow)
+
+
+def _database(item: pytest.Item) -> str | None:
+    callspec: Any = getattr(item, "callspec", None)
+    return None if callspec is None else callspec.params.get("database_url")
+
+
+def _whatever_the_database(item: pytest.Item) -> str:
+    return item.nodeid.replace("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -18,24 +17,25 @@ from tests.support.databases import PostgresDatabases
 from tests.support.redis_keys import keys_without_expiry
 from tests.support.servers import PostgresServer, ValkeyServer
 
+# The others are the fast part, which `make test` runs too.
+LEFT_TO_MAKE_CRASHES = {
+    "test_clocks",
+    "test_dev_sharing",
+    "test_object_store",
+    "test_rolling_restart",
+    "test_scratch",
+    "test_sqlite_faults",
+    "test_standstill",
+    "test_waiting_clients",
+}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test` makes a fault that both databases can have on PostgreSQL, `make crashes` on SQLite too."""
-    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
-    on_postgresql = {_fault(item) for item in here if _database(item) == "postgresql"}
-    for item in here:
-        item.add_marker(pytest.mark.crash)
-        if _database(item) == "sqlite" and _fault(item) in on_postgresql:
-            item.add_marker(pytest.mark.slow)
-
-
-def _database(item: pytest.Item) -> str | None:
-    callspec: Any = getattr(item, "callspec", None)
-    return None if callspec is None else callspec.params.get("database_url")
-
-
-def _fault(item: pytest.Item) -> str:
-    return item.nodeid.replace("sqlite", "postgresql")
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.crash)
+            if item.path.stem in LEFT_TO_MAKE_CRASHES:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
