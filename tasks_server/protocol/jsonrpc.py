@@ -26,6 +26,8 @@ orjson reads deeper than it writes."""
 _ROOM_AROUND = 50
 """How much deeper it may become on the way, inside other objects."""
 
+_TOO_DEEP = f"The message is nested too deeply; {MAX_DEPTH} levels are accepted."
+
 RequestId = str | int
 Result = dict[str, Any] | orjson.Fragment
 
@@ -101,7 +103,9 @@ def decode(body: bytes) -> Any:
     try:
         decoded = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise MalformedMessage(PARSE_ERROR, f"The body is not valid JSON: {error}") from None
+        # Deeper than is read at all, it may be JSON or not.
+        reason = _TOO_DEEP if "depth limit" in error.msg else f"The message is not valid JSON: {error}"
+        raise MalformedMessage(PARSE_ERROR, reason) from None
     _check_depth(decoded, body)
     return decoded
 
@@ -184,9 +188,8 @@ def _check_depth(decoded: Any, body: bytes) -> None:
     try:
         orjson.dumps(surrounded)
     except orjson.JSONEncodeError:
-        reason = f"The message is nested too deeply; {MAX_DEPTH} levels are accepted."
         request_id = _readable_id(cast("dict[str, Any]", decoded)) if isinstance(decoded, dict) else None
-        raise MalformedMessage(INVALID_REQUEST, reason, request_id) from None
+        raise MalformedMessage(INVALID_REQUEST, _TOO_DEEP, request_id) from None
 
 
 def _readable_id(message: dict[str, Any]) -> RequestId | None:

@@ -32,9 +32,12 @@ def refusal(status: int, reason: str, **headers: str) -> Response:
 
 
 async def body_or_refusal(request: Request, limit: int) -> bytes | Response:
-    """The whole body of a request, or what to answer if it is too large, too slow, or not JSON by its own account."""
+    """The whole body of a request, or what to answer: too large, too slow, or by its own account not plain JSON."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         return refusal(415, f"The body must be {JSON}.")
+    if (coding := request.headers.get("content-encoding", "").strip().lower()) not in ("", "identity"):
+        reason = f"A body with Content-Encoding {coding!r} is not read; send it as it is."
+        return refusal(415, reason, **{"Accept-Encoding": "identity"})
     try:
         return await read_body(request, limit)
     except BodyTooLarge:

@@ -48,7 +48,8 @@ class SessionEndpoint:
         session = await self._session(request)
         if isinstance(session, Response):
             return session
-        streamed = await self._dispatcher.listen(session, request.headers.get(LAST_EVENT_ID))
+        # An empty one means that no event with an id has come yet.
+        streamed = await self._dispatcher.listen(session, request.headers.get(LAST_EVENT_ID) or None)
         return streamed or refusal(400, f"{LAST_EVENT_ID} is not the id of an event of this server.")
 
     async def delete(self, request: Request) -> Response:

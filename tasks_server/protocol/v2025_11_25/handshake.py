@@ -28,9 +28,10 @@ def initialize(
     requested = params.get("protocolVersion")
     if not isinstance(requested, str):
         raise InvalidParams("params.protocolVersion must be a string.")
-    capabilities = params.get("capabilities", {})
+    capabilities = params.get("capabilities")
     if not isinstance(capabilities, dict):
-        raise InvalidParams("params.capabilities must be an object.")
+        raise InvalidParams("params.capabilities must be an object; a client without any sends {}.")
+    _check_client_info(params.get("clientInfo"))
     revision = negotiated(requested)
     session = begin_session(owner, revision, cast("dict[str, Any]", capabilities))
     return session, {
@@ -39,6 +40,12 @@ def initialize(
         "serverInfo": _implementation(revision),
         "instructions": _INSTRUCTIONS_WITH_TASKS if revision.tasks else _INSTRUCTIONS,
     }
+
+
+def _check_client_info(info: object) -> None:
+    known = cast("dict[str, Any]", info) if isinstance(info, dict) else {}
+    if not all(isinstance(known.get(name), str) for name in ("name", "version")):
+        raise InvalidParams("params.clientInfo must be an object with a name and a version.")
 
 
 def _capabilities(revision: Revision, *, tells_callers_apart: bool) -> dict[str, Any]:

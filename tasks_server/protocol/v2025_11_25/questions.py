@@ -72,13 +72,14 @@ async def take_response(parts: Parts, session: Session, response: Response) -> N
     """Answer the question that the response belongs to. What this session is not asked, or no more, is ignored."""
     asked = read_question_id(response.id)
     if asked is None or asked.tag != session.tag:
+        log.debug("a response under the id %.200r answers nothing that this session was asked", response.id)
         return
     # A person who closes the form, a host that lets no model be used: whoever asked is told that nobody answers.
     answer = REFUSED if response.result is None else response.result
     try:
         await parts.service.answer(session.owner, asked.task_id, {asked.key: answer})
     except TaskNotFound:
-        pass
+        log.debug("task %s is gone; an answer to it came late", asked.task_id)
     except InvalidAnswer as misfit:
         log.info("task %s: %s", asked.task_id, misfit)
         if asked.round < MOST_ROUNDS:

@@ -118,6 +118,13 @@ async def test_a_body_that_says_it_is_something_else_is_refused(wire: Wire):
     assert (await wire.post(LIST.header("Content-Type", "text/plain"))).status_code == 415
 
 
+@pytest.mark.spec("RFC 9110 section 15.5.16")
+async def test_a_body_in_a_coding_that_is_not_read_is_refused(wire: Wire):
+    response = await wire.post(LIST.header("Content-Encoding", "gzip"))
+    assert (response.status_code, response.headers["accept-encoding"]) == (415, "identity")
+    assert (await wire.send(LIST.header("Content-Encoding", "identity"))).status == 200
+
+
 @pytest.mark.spec(SENDING)
 async def test_the_type_of_the_body_may_name_its_charset(wire: Wire):
     assert (await wire.send(LIST.header("Content-Type", "Application/JSON; charset=utf-8"))).status == 200

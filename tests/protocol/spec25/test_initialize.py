@@ -90,6 +90,9 @@ async def test_initialize_cannot_be_cancelled(stack: Stack, http: httpx2.AsyncCl
         {},
         {"protocolVersion": 7, "capabilities": {}, "clientInfo": {"name": "a", "version": "1"}},
         {"protocolVersion": LATEST, "capabilities": [], "clientInfo": {"name": "a", "version": "1"}},
+        {"protocolVersion": LATEST, "clientInfo": {"name": "a", "version": "1"}},
+        {"protocolVersion": LATEST, "capabilities": {}},
+        {"protocolVersion": LATEST, "capabilities": {}, "clientInfo": {"name": "a"}},
     ],
 )
 async def test_an_initialize_that_does_not_fit_its_schema_is_refused(

@@ -73,6 +73,12 @@ async def test_a_get_is_a_stream(session: Session):
         assert stream.is_sse
 
 
+async def test_an_empty_last_event_id_is_none_at_all(session: Session):
+    """HTML, server-sent events: without an id so far the last one is the empty string."""
+    async with session.listen(after="") as stream:
+        assert stream.is_sse
+
+
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 async def test_other_methods_are_not_allowed(session: Session, method: str):
     """basic/transports#streamable-http."""

@@ -71,6 +71,11 @@ def test_nesting_is_accepted_only_as_deep_as_it_can_be_written_again(opening: by
         assert (raised.value.code, raised.value.request_id) == (errors.INVALID_REQUEST, 7)
 
 
+def test_deeper_than_can_be_read_is_said_to_be_too_deep() -> None:
+    with pytest.raises(MalformedMessage, match="nested too deeply"):
+        parse(b"[" * 2_000 + b"]" * 2_000)
+
+
 def test_many_brackets_side_by_side_are_not_depth() -> None:
     body = encoded(id=1, method="m", params={"rows": [[1, 2]] * 1_000, "text": "[" * 1_000})
     assert isinstance(parse(body), Request)
