@@ -60,12 +60,13 @@ class ClientRequests:
                 raise
             log.warning("The answer to a commit was lost, looking whether it holds: %s", error)
             submitted = await self._settle(news, submitted, error)
-        announced = [each.outcome for each in submitted if each.announce and isinstance(each.outcome, Task)]
-        if announced:
-            await self._announcer.waiting(announced)
+        # First, so that who listens follows a task before its worker has anything to say.
         await self._announcer.handed_out(
             [new for new, each in zip(news, submitted, strict=True) if each.has_created(new)]
         )
+        announced = [each.outcome for each in submitted if each.announce and isinstance(each.outcome, Task)]
+        if announced:
+            await self._announcer.waiting(announced)
         return submitted
 
     async def _submit(self, connection: AsyncConnection, news: Sequence[NewTask]) -> Sequence[Submitted]:

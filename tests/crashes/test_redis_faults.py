@@ -9,8 +9,10 @@ import pytest
 from tests.crashes.house import ON_POSTGRESQL, ON_SQLITE, House
 from tests.crashes.proxy import RationingProxy
 from tests.crashes.rush import rush
+from tests.crashes.session_client import SessionClient
 from tests.support.redis_keys import connect, flush
 from tests.support.servers import ValkeyServer
+from tests.support.waiting import wait_until
 
 
 async def test_redis_is_emptied_in_the_middle_of_everything(house: House):
@@ -84,3 +86,35 @@ async def test_connections_are_cut_in_the_middle_of_a_command(
         assert proxy.cuts > 7
         proxy.ration(None)
         await tasks.balance()
+
+
+async def test_a_listener_whose_server_was_cut_off_hears_what_nobody_has_told(
+    house_on_sand: House, valkey: ValkeyServer
+):
+    """Another server hands a task out, and its progress is in the record before the listener's knows of it."""
+    house = house_on_sand
+    proxy = RationingProxy(house.directory / "proxy.sock", valkey.socket)
+    async with proxy.running():
+        _, near = await house.serve()
+        _, far = await house.serve(redis_url=proxy.url)
+        await house.work(house.tool("saga", "saga"))
+        await near.offers("saga")
+        await far.offers("saga")
+        client = SessionClient(house.http)
+        await client.open(near.url)
+        async with client.listening(far.url) as listening:
+            await listening.primed()
+            proxy.ration(0)
+            await house.submit(near, "saga")  # whose signals make the other server speak to Redis
+            await wait_until(lambda: proxy.cuts, describing="the server is cut off")
+            diary, gate = house.paths("saga")
+            call = client.calling("saga", diary=str(diary), gate=str(gate))["params"]
+            created = await client.request(near.url, "tools/call", {**call, "task": {}})
+            task_id = created["task"]["taskId"]
+
+            async def has_told() -> bool:
+                return (await house.record.row(task_id))["progress"] == 1
+
+            await wait_until(has_told, 20, describing="progress in the record")
+            proxy.ration(None)
+            assert (await listening.until("notifications/progress"))["params"]["progress"] == 1

@@ -22,7 +22,7 @@ from tasks_server.protocol.v2025_11_25.marks import Place
 from tasks_server.protocol.v2025_11_25.questions import QuestionId, as_request
 from tasks_server.protocol.v2025_11_25.results import related
 from tasks_server.protocol.v2025_11_25.session import Session
-from tasks_server.protocol.v2025_11_25.voice import Voice
+from tasks_server.protocol.v2025_11_25.voice import NOBODY, UNDECIDED, Voice
 from tasks_server.signals import QuestionMisfit, TaskNoted, TaskProgressed, VoiceTaken
 from tasks_server.task import InputRequest, Task
 from tasks_server.watch import LiveSignal
@@ -67,6 +67,7 @@ class Narrator:
         self._event = place.event
         self._has_skipped = False
         self._progress = place.progress
+        self._untold: Task | None = None
         self._asked = dict.fromkeys(place.asked)
         self._open: dict[str, InputRequest] = {}
         self._rounds: dict[str, int] = {}
@@ -86,6 +87,11 @@ class Narrator:
         return anyio.current_time() if self._open else self._asked_at
 
     @property
+    def has_untold(self) -> bool:
+        """Whether the record shows progress that nobody is known to have told."""
+        return self._untold is not None
+
+    @property
     def place(self) -> Place:
         return Place(self._event, self._progress, tuple(self._asked))
 
@@ -97,6 +103,8 @@ class Narrator:
             case TaskNoted():
                 await self._take_lines(event)
             case VoiceTaken():
+                if event.stream not in (NOBODY, UNDECIDED, self._voice.stream):
+                    self._untold = None
                 if await self._voice.hear(event):
                     await self._begin_to_speak()
                 elif event.stream == self._voice.stream:
@@ -118,6 +126,13 @@ class Narrator:
     async def catch_up(self) -> None:
         """Tell what has been logged so far."""
         await self._tell_lines()
+
+    async def tell_untold(self) -> None:
+        """Tell the progress that was in the record before this stream could hear of it."""
+        task, self._untold = self._untold, None
+        if task is not None and task.progress is not None and self._progress == task.progress:
+            self._progress = None
+            await self._tell_progress(task.progress, task.progress_total, None)
 
     async def _begin_to_speak(self) -> None:
         if self._voice.claims:
@@ -204,6 +219,7 @@ class Narrator:
             await self._tell_progress(progress, task.progress_total, None)
         elif self._progress is None:
             self._progress = progress
+            self._untold = task
 
     async def _tell_progress(self, progress: float, total: float | None, message: str | None) -> None:
         if self._progress_token is None or (self._progress is not None and progress <= self._progress):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Queue
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from tasks_server.protocol.v2025_11_25.marks import Numbering, Place, StandingMa
 from tasks_server.protocol.v2025_11_25.narrator import Narrator
 from tasks_server.protocol.v2025_11_25.results import task_fields
 from tasks_server.protocol.v2025_11_25.session import Session
-from tasks_server.protocol.v2025_11_25.voice import Voice
+from tasks_server.protocol.v2025_11_25.voice import HEARD_WITHIN_SECONDS, Voice
 from tasks_server.session_news import Following
 from tasks_server.signals import (
     RequestCancelled,
@@ -174,12 +175,10 @@ class _Standing:
     async def _tell_events(self, watch: Watch) -> None:
         shown: dict[str, Any] | None = None
         narrator: Narrator | None = None
-        ask_at: float | None = None
-        while (event := await _next(watch, ask_at)) is not None or ask_at is not None:
+        alarms = _Alarms()
+        while (event := await _next(watch, alarms.next)) is not None or alarms.next is not None:
             if event is None:
-                ask_at = None
-                if narrator is not None:
-                    await narrator.ask()
+                await alarms.ring()
                 continue
             if isinstance(event, Task):
                 if narrator is None:
@@ -192,8 +191,10 @@ class _Standing:
                     await self._tell_status(event)
             if narrator is not None:
                 await narrator.hear(event)
-                if narrator.has_unasked and ask_at is None:
-                    ask_at = anyio.current_time() + WAITER_SECONDS
+                if narrator.has_unasked:
+                    alarms.set(narrator.ask, WAITER_SECONDS)
+                if narrator.has_untold and isinstance(event, Task) and event.created_at >= self.opened_ms:
+                    alarms.set(narrator.tell_untold, HEARD_WITHIN_SECONDS)
 
     async def _narrator(self, task: Task) -> Narrator:
         voice = Voice(self.parts.bus, task.id, self.numbering.stream, claims=False, under=self.voice)
@@ -228,6 +229,28 @@ class _Standing:
 
     def _event_id(self) -> str:
         return self.numbering.write(StandingMark(self.since_ms or 0))
+
+
+class _Alarms:
+    """What is to be done after a while, each thing once."""
+
+    def __init__(self) -> None:
+        self._times: dict[Callable[[], Awaitable[None]], float] = {}
+
+    @property
+    def next(self) -> float | None:
+        return min(self._times.values(), default=None)
+
+    def set(self, task: Callable[[], Awaitable[None]], after_seconds: float) -> None:
+        """Unless it is set already."""
+        self._times.setdefault(task, anyio.current_time() + after_seconds)
+
+    async def ring(self) -> None:
+        """Do what is due."""
+        now = anyio.current_time()
+        for task in [task for task, at in self._times.items() if at <= now]:
+            del self._times[task]
+            await task()
 
 
 async def _next(watch: Watch, until: float | None) -> Task | LiveSignal | None:
