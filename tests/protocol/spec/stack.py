@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+from functools import partial
 from pathlib import Path
 
+import httpx2
 import pytest
 import sqlalchemy
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from tests.protocol.spec.requests import Request
 from tests.support.pipe import Pipe, start_stdio
 from tests.support.processes import ProcessStarter, Started
 from tests.support.servers import ValkeyServer
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = "tests.protocol.spec.tools"
+A_TOOL = "ask_twice"
 MAX_REQUEST_BYTES = 1_000_000
 IMPATIENT_SECONDS = 0.3
 
@@ -55,6 +61,9 @@ class Stack:
         first, second, worker = self.serve(), self.serve(), self.work(TOOLS)
         self.url, self.other_url = await endpoint(first), await endpoint(second)
         await worker.line("offers")
+        async with httpx2.AsyncClient() as http:
+            for url in (self.url, self.other_url):
+                await wait_until(partial(_lists_tools, http, url), describing=f"the tools at {url}")
 
     async def impatient_url(self) -> str:
         """A server whose attached calls wait hardly at all; started when it is first asked for."""
@@ -103,6 +112,13 @@ class Stack:
             "TASKS_MAX_REQUEST_BYTES": str(MAX_REQUEST_BYTES),
             **settings,
         }
+
+
+async def _lists_tools(http: httpx2.AsyncClient, url: str) -> bool:
+    """Whether a server knows of the worker by now."""
+    listing = Request.of("tools/list")
+    answer = await http.post(url, content=json.dumps(listing.body), headers=list(listing.headers))
+    return A_TOOL in {tool["name"] for tool in answer.json()["result"]["tools"]}
 
 
 async def endpoint(server: Started) -> str:
