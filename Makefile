@@ -12,7 +12,7 @@ SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_in
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	if "$$python" -c '$(SUPPORTED)' 2>/dev/null; then command -v "$$python"; break; fi; done)
 
-.PHONY: help demo test crashes soak takeover starting conformance clients lint format lock clean
+.PHONY: help demo test crashes soak takeover starting conformance clients bench lint format lock clean
 
 help:
 	@echo "make demo          watch a document being converted (FILE=path takes your own)"
@@ -23,6 +23,7 @@ help:
 	@echo "make starting      measure how long a host waits for a server that it starts (ARGS=--busy=8)"
 	@echo "make conformance   run the official MCP conformance suite"
 	@echo "make clients       let other people's clients use a running server (ARGS='--replicas 2': two, in turn)"
+	@echo "make bench         measure this server beside a peer and a floor (needs wrk; takes half an hour)"
 	@echo "make lint          ruff, pyright, import-linter, and a look at what is committed"
 	@echo "make format        let ruff rewrite the sources"
 	@echo "make lock          renew the lock files (ARGS=--upgrade takes new versions)"
@@ -55,6 +56,9 @@ conformance: $(SUITE_INSTALLED)
 clients: $(INSTALLED)
 	$(BIN)/python -m tests.clients.run $(ARGS)
 
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks $(ARGS)
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -70,7 +74,7 @@ lock: $(INSTALLED)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
 		--generate-hashes --custom-compile-command "make lock" $(ARGS) \
 		--output-file requirements.lock pyproject.toml
-	for client in tests/clients/*/; do test -f $${client}requirements.in || continue; \
+	for client in tests/clients/*/ benchmarks/peer/; do test -f $${client}requirements.in || continue; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--custom-compile-command "make lock" $(ARGS) \
 			--output-file $${client}requirements.lock $${client}requirements.in; done

@@ -73,6 +73,14 @@ def parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="a server; start as many as you like")
     _add_address(serve)
+    serve.add_argument(
+        "--processes",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="so many servers under one address, for as many cores (%(default)s)",
+    )
+    serve.add_argument("--listener", type=int, help=argparse.SUPPRESS)  # what `--processes` starts
     serve.set_defaults(command=_serve)
 
     worker = commands.add_parser("worker", help="a worker; start as many as you like")
@@ -179,9 +187,14 @@ def _stdio(arguments: argparse.Namespace) -> int:
 def _serve(arguments: argparse.Namespace) -> int:
     settings = read_settings("server", **_address(arguments))
     from tasks_server.event_loop import run_event_loop
+
+    if arguments.processes > 1:
+        from tasks_server.serve_processes import serve_in_processes
+
+        return run_event_loop(serve_in_processes(settings, arguments.processes))
     from tasks_server.serve import serve
 
-    run_event_loop(serve(settings))
+    run_event_loop(serve(settings, arguments.listener))
     return 0
 
 

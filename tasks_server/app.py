@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
-
 from tasks_server.assembly import assemble
 from tasks_server.settings import Settings
-from tasks_server.transport.http import create_http_app
+from tasks_server.transport.http import HttpApp, create_http_app
 
 
-def build_app(settings: Settings) -> Starlette:
+def build_app(settings: Settings) -> HttpApp:
     """Its lifespan owns every connection and background task.
 
     Raises ConfigurationError here for settings that cannot work, and on start-up for a database that is not

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
+from tasks_server.batch import Batch
 from tasks_server.redis_client import BLOCK_SECONDS, HINT_SECONDS, UNAVAILABLE
 from tasks_server.signals import SIGNALS, Resync, Signal, decode_signal, encode_signal
 
@@ -55,6 +56,7 @@ class Bus:
         self._subscriptions: dict[type[Signal], set[Subscription]] = {kind: set() for kind in SIGNALS}
         self.connected = asyncio.Event()
         self._is_down = False
+        self._publishing: Batch[Sequence[Signal], None] = Batch(self._publish)
 
     @asynccontextmanager
     async def subscribe(self, *kinds: type[Signal], limit: int = 10_000) -> AsyncGenerator[Subscription]:
@@ -74,9 +76,17 @@ class Bus:
 
         While `run` finds Redis down, nothing is tried: a tool must not wait for its every report.
         """
-        if self._is_down:
-            return
+        if not self._is_down:
+            await self._publishing.submit(signals)
+
+    def publish_soon(self, *signals: Signal) -> None:
+        """The same, without waiting for Redis."""
+        if not self._is_down:
+            self._publishing.begin(signals)
+
+    async def _publish(self, said: Sequence[Sequence[Signal]]) -> Sequence[None]:
         pipe = self._redis.pipeline(transaction=False)
+        signals = [signal for each in said for signal in each]
         for signal in signals:
             pipe.xadd(STREAM, {b"s": encode_signal(signal)}, maxlen=STREAM_LENGTH, approximate=True)
         try:
@@ -85,6 +95,7 @@ class Bus:
         except UNAVAILABLE as error:
             reason = str(error) or "it hangs"
             log.warning("Redis is not reachable, %d signals are lost: %s", len(signals), reason)
+        return [None] * len(said)
 
     async def run(self) -> None:
         """Read the stream until cancelled, through any number of outages."""
@@ -130,5 +141,7 @@ class Bus:
                 subscription.offer(signal)
 
     async def close(self) -> None:
+        """After this nothing is said or heard any more; what has been begun is said."""
+        await self._publishing.idle()
         with suppress(*UNAVAILABLE):
             await self._blocking.aclose()

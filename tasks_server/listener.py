@@ -6,6 +6,7 @@ import contextlib
 import errno
 import resource
 import socket
+import sys
 from typing import Any
 
 from tasks_server.errors import ConfigurationError
@@ -14,8 +15,11 @@ from tasks_server.settings import LOOPBACK_HOSTS, Settings
 OPEN_FILES = 65_536
 
 
-def open_listener(settings: Settings) -> socket.socket:
-    """The listening socket that the settings ask for. Raises ConfigurationError, also for an open door."""
+def open_listener(settings: Settings, *, is_shared: bool = False) -> socket.socket:
+    """The listening socket that the settings ask for. Raises ConfigurationError, also for an open door.
+
+    is_shared: other sockets of this user may listen on the same port, and get their share of the connections.
+    """
     if settings.host not in LOOPBACK_HOSTS and not settings.allow_unauthenticated:
         raise ConfigurationError(
             f"Refusing to listen on {settings.host}: callers are not authenticated, so anybody who reaches "
@@ -23,7 +27,7 @@ def open_listener(settings: Settings) -> socket.socket:
             "something in front of this server decides who gets in."
         )
     _allow_many_connections()
-    return listen(settings.host, settings.port)
+    return listen(settings.host, settings.port, is_shared=is_shared)
 
 
 def _allow_many_connections() -> None:
@@ -35,11 +39,11 @@ def _allow_many_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     """A listening socket; port 0 takes a free port. Raises ConfigurationError saying why it cannot be had."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        return _bind_first([(family, address) for family, _, _, _, address in found])
+        return _bind_first([(family, address) for family, _, _, _, address in found], is_shared)
     except PermissionError:
         reason, remedy = f"you may not listen on port {port}", "Choose one above 1023"
     except OSError as error:
@@ -51,12 +55,14 @@ def listen(host: str, port: int) -> socket.socket:
     raise ConfigurationError(f"Cannot listen on {host}: {reason}. {remedy}.")
 
 
-def _bind_first(addresses: list[tuple[int, Any]]) -> socket.socket:
+def _bind_first(addresses: list[tuple[int, Any]], is_shared: bool) -> socket.socket:
     """`localhost` may have an address of a kind that this machine does not speak: the next one then."""
     failure: OSError | None = None
     for family, address in addresses:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared and sys.platform == "linux":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             listener.bind(address)
             listener.listen(2048)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 
+from tasks_server.batch import Batch
 from tasks_server.encoding import encode_json
 from tasks_server.redis_client import HINT_SECONDS, UNAVAILABLE
 
@@ -78,6 +80,20 @@ end
 """
 
 
+# What arq does with four round trips for each job: the first of the queue that nobody has picked yet, in its order.
+# Whoever has picked a job hides it for a moment by arq's own key.
+PICK = """
+local picked = {}
+for _, job in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[2] - 1)) do
+    if #picked == tonumber(ARGV[1]) then break end
+    if redis.call('SET', KEYS[2] .. job, '1', 'NX', 'PX', ARGV[3]) then
+        table.insert(picked, job)
+    end
+end
+return picked
+"""
+
+
 class Dispatch(NamedTuple):
     """A waiting task, the queue its tool's workers listen to, and who takes turns with whom."""
 
@@ -107,6 +123,8 @@ class TaskQueue:
         self._redis = redis
         # redis-py leaves scripts partly untyped.
         self._announce: Any = redis.register_script(ANNOUNCE)
+        self._pick: Any = redis.register_script(PICK)
+        self._forgetting: Batch[tuple[str, str], None] = Batch(self._forget)
 
     async def enqueue(self, waiting: Iterable[Dispatch]) -> bool:
         """Announce waiting tasks and wake their workers. Announcing twice is harmless, and changes no turn.
@@ -136,17 +154,41 @@ class TaskQueue:
             return False
         return True
 
-    async def forget(self, claimed: Dispatch) -> None:
-        """Take a claimed task's job off its queue, so that no other worker looks at it. Best effort."""
+    async def pick(self, queue: str, limit: int, *, looks_at: int, hidden_ms: int) -> Sequence[str]:
+        """Ids of the first jobs that nobody has picked, at most `limit`; nobody else picks them for a while.
+
+        looks_at: how far behind the head of the queue. hidden_ms: its worker may die before it claims the task.
+        Picking twice is harmless, because the claim decides.
+        """
+        keys = (queue_key(queue), in_progress_key_prefix)
+        picked: list[bytes] = await self._pick(keys=keys, args=(limit, looks_at, hidden_ms))
+        return [job.decode() for job in picked]
+
+    def forget(self, queue: str, job: str) -> asyncio.Future[None]:
+        """Take a job that is claimed, or void, off its queue, so that no worker looks at it. Best effort.
+
+        Need not be waited for.
+        """
+        return self._forgetting.begin((queue, job))
+
+    async def _forget(self, jobs: Sequence[tuple[str, str]]) -> Sequence[None]:
+        by_queue: defaultdict[str, list[str]] = defaultdict(list)
+        for queue, job in jobs:
+            by_queue[queue].append(job)
+        pipe: Any = self._redis.pipeline(transaction=False)
+        for queue, ids in by_queue.items():
+            pipe.zrem(queue_key(queue), *ids)
+            pipe.delete(*(prefix + job for job in ids for prefix in (job_key_prefix, in_progress_key_prefix)))
         with suppress(*UNAVAILABLE):
             async with asyncio.timeout(HINT_SECONDS):
-                await self._redis.zrem(queue_key(claimed.queue), job_id(claimed.task_id, claimed.attempt))
+                await pipe.execute()
+        return [None] * len(jobs)
 
-    async def put_back(self, task_id: str, attempt: int) -> None:
+    async def put_back(self, job: str) -> None:
         """Let other workers pick what was picked but cannot be claimed here. Best effort."""
         with suppress(*UNAVAILABLE):
             async with asyncio.timeout(HINT_SECONDS):
-                await self._redis.delete(in_progress_key_prefix + job_id(task_id, attempt))
+                await self._redis.delete(in_progress_key_prefix + job)
 
     async def has_forgotten(self) -> bool:
         """Whether Redis came back empty (or is new) and nobody has said `caught_up` since."""

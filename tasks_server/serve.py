@@ -8,10 +8,10 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from tasks_server.app import build_app
 from tasks_server.event_loop import INTERRUPTED, on_stop_signals
@@ -27,9 +27,11 @@ SHUTDOWN_GRACE_SECONDS = 5
 
 
 class HttpServer(uvicorn.Server):
-    """Serves one application on one listening socket until `stop`."""
+    """Serves one application on one listening socket until `stop`. farewell: tells its open streams that it stops."""
 
-    def __init__(self, app: Starlette, listener: socket.socket) -> None:
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, farewell: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -37,12 +39,13 @@ class HttpServer(uvicorn.Server):
                 lifespan="off",  # whoever runs the server runs the lifespan, and sees its errors as they are
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,  # nothing depends on who the client is
                 ws="none",
                 server_header=False,
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
             )
         )
-        self._app = app
+        self._farewell = farewell
         self._listener = listener
 
     async def run_until_stopped(self) -> None:
@@ -51,7 +54,7 @@ class HttpServer(uvicorn.Server):
 
     def stop(self) -> None:
         """Stop accepting. Open streams are told at once, and by this call sse-starlette hears of it too."""
-        self._app.state.mcp.ring()
+        self._farewell()
         self.handle_exit(signal.SIGTERM, None)
 
     @contextlib.contextmanager
@@ -60,18 +63,22 @@ class HttpServer(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings) -> None:
-    """`tasks-server serve`: until SIGINT, SIGTERM or SIGHUP."""
+async def serve(settings: Settings, inherited: int | None = None) -> None:
+    """`tasks-server serve`: until SIGINT, SIGTERM or SIGHUP.
+
+    inherited: the descriptor of a listening socket that whoever started this process has opened, and told of.
+    """
     stop = asyncio.Event()
     on_stop_signals(stop.set, lambda: os._exit(INTERRUPTED))
-    with open_listener(settings) as listener:
+    with open_listener(settings) if inherited is None else socket.socket(fileno=inherited) as listener:
         await check_database(settings.database_url)
         app = build_app(settings)
         async with app.router.lifespan_context(app):
-            server = HttpServer(app, listener)
+            server = HttpServer(app, listener, app.mcp.ring)
             serving = asyncio.create_task(server.run_until_stopped())
             stopping = asyncio.create_task(stop.wait())
-            log.info("Listening on %s", url_of(listener))
+            if inherited is None:
+                log.info("Listening on %s", url_of(listener))
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             server.stop()

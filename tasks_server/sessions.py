@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasks_server.batch import Batch
 from tasks_server.bus import Bus
 from tasks_server.encoding import is_storable
 from tasks_server.errors import SubscriptionRefused
 from tasks_server.signals import SessionChanged
-from tasks_server.store.batch import Batch
 from tasks_server.store.database import Database, now_ms
+from tasks_server.store.outage import is_outage
 from tasks_server.store.statements import sessions as sessions_sql
+from tasks_server.store.statements.given import given_ids
 
 SESSION_SECONDS = 30 * 24 * 60 * 60
 """How long a session's token is good. Its row lives longer, because it is made and prolonged later."""
@@ -40,7 +42,7 @@ class Sessions:
     def __init__(self, database: Database, bus: Bus) -> None:
         self._database = database
         self._bus = bus
-        self._batch: Batch[str, SessionState | None] = Batch(self._select)
+        self._batch: Batch[str, SessionState | None] = Batch(self._select, hits_all=is_outage)
 
     async def find(self, session_id: str) -> SessionState | None:
         """What has changed about a session; None when nothing has. Its owner is for the caller to compare."""
@@ -101,8 +103,10 @@ class Sessions:
 
     async def _select(self, ids: Sequence[str]) -> Sequence[SessionState | None]:
         unique = [session_id for session_id in dict.fromkeys(ids) if is_storable(session_id)]
+        is_sqlite = self._database.is_sqlite
+        query = sessions_sql.sessions_by_id(is_sqlite=is_sqlite)
         async with self._database.reading() as connection:
-            rows = (await connection.execute(sessions_sql.sessions_by_id(unique))).all()
+            rows = (await connection.execute(query, given_ids(unique, is_sqlite=is_sqlite))).all()
         found = {row.id: _state(row) for row in rows}
         return [found.get(session_id) for session_id in ids]
 

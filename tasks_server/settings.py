@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(
         default=16 * 1024 * 1024, gt=0, description="Largest request body in bytes; larger ones get HTTP 413."
     )
+    max_concurrent_requests: int = Field(
+        default=1000,
+        gt=0,
+        description="How many requests one server answers at a time; more get HTTP 503. Open streams do not count.",
+    )
     attached_wait_seconds: float = Field(
         default=45.0,
         ge=0,

@@ -45,8 +45,8 @@ LiveSignal = TaskProgressed | TaskLogged | TaskNoted | VoiceTaken | QuestionMisf
 class Watch:
     """One follower of some tasks of one owner: the newest snapshot of each, and live signals if wanted.
 
-    The first snapshots come before any signal. A follower that is slow skips revisions, never the last one. Iteration
-    ends when every task has ended.
+    The first snapshots come before any signal, except those of tasks that have ended. A follower that is slow skips
+    revisions, never the last one. Iteration ends when every task has ended.
     """
 
     def __init__(self, owner: str, task_ids: Iterable[str], *, signals: bool) -> None:
@@ -68,7 +68,8 @@ class Watch:
         self._revisions = {task_id: self._revisions[task_id] for task_id in self.accepted}
         mine = [signal for signal in self._signals if signal.task_id in self._revisions]
         self._signals = deque(mine, maxlen=SIGNALS_KEPT)
-        self._unseen = list(self._snapshots)
+        # What one that has ended already has said goes before its end.
+        self._unseen = [task_id for task_id, task in self._snapshots.items() if not task.is_terminal]
         self._news.set()
 
     def miss(self, task_id: str) -> None:

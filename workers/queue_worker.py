@@ -2,6 +2,7 @@
 
 What differs from a stock arq worker, and why (docs/architecture.md has the measurements):
 - A wake-up over pub/sub starts work at once; the poll is only the fallback.
+- All free slots are filled by one round trip, and nothing is written about a job that runs.
 - Several queues share one worker's slots: there is one `QueueWorker` per queue, all over the same `Slots`.
 - A job leaves the queue when its task is claimed. From then on the lease in SQL is the only lease, so arq's
   in-progress key needs to bridge just the moment between picking and claiming.
@@ -20,21 +21,17 @@ from arq.connections import ArqRedis
 from arq.worker import Worker, func
 
 from tasks_server.encoding import decode_json, encode_json
-from tasks_server.queue import RUN, queue_key
-from tasks_server.redis_client import UNAVAILABLE
+from tasks_server.queue import RUN, TaskQueue, queue_key
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-# How long a picked job is hidden from others; its worker may die before it claims the task. Picking twice is harmless,
-# because the claim decides.
-PICK_SECONDS = 5.0
-TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
-UNLIMITED = 2**31 - 1
-READ_PER_SLOT = 4
-READ_AT_LEAST = 100
+HIDDEN_MS = 5_000
+LOOKS_AT_PER_SLOT = 4
+LOOKS_AT_LEAST_AT = 100
 
-Handle = Callable[[str, int], Awaitable[None]]
+Handle = Callable[[str, int, str], Awaitable[None]]
+"""Takes task id, attempt and queue."""
 
 
 class Slots:
@@ -76,6 +73,7 @@ class QueueWorker(Worker):
 
     def __init__(self, redis: ArqRedis, queue: str, slots: Slots, handle: Handle) -> None:
         self._queue = queue
+        self._jobs = TaskQueue(redis)
         self._slots = slots
         self._handle = handle
         self._woken = asyncio.Event()
@@ -85,32 +83,17 @@ class QueueWorker(Worker):
             redis_pool=redis,
             handle_signals=False,
             max_jobs=slots.concurrency,
-            job_timeout=TEN_YEARS_SECONDS,
             keep_result=0,
-            max_tries=UNLIMITED,
-            retry_jobs=False,
-            log_results=False,
             poll_delay=POLL_SECONDS,
-            queue_read_limit=max(READ_AT_LEAST, READ_PER_SLOT * slots.concurrency),
-            health_check_interval=TEN_YEARS_SECONDS,
+            queue_read_limit=max(LOOKS_AT_LEAST_AT, LOOKS_AT_PER_SLOT * slots.concurrency),
             job_serializer=encode_json,
             job_deserializer=decode_json,
         )
-        self.in_progress_timeout_s = PICK_SECONDS
-        self.sem = asyncio.BoundedSemaphore(UNLIMITED)
-
-    @property
-    def job_counter(self) -> int:
-        return self._slots.used
-
-    @job_counter.setter
-    def job_counter(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """arq counts; `Slots.used` does not need it to."""
 
     @property
     def busy(self) -> int:
         """How many of this queue's jobs are running."""
-        return sum(not job.done() for job in self.tasks.values())
+        return len(self.tasks)
 
     def wake(self) -> None:
         self._woken.set()
@@ -126,25 +109,37 @@ class QueueWorker(Worker):
             with anyio.move_on_after(POLL_SECONDS):
                 await self._woken.wait()
 
-    async def start_jobs(self, job_ids: list[bytes]) -> None:
-        fresh = [job for job in job_ids if job.decode() not in self.tasks]
+    async def _poll_iteration(self) -> None:
         async with self._slots.picking:
-            if self.allow_pick_jobs and not self._slots.paused:
-                used = self._slots.used
-                await super().start_jobs(fresh)
-                if self._slots.used > used:
-                    self._slots.has_picked(self)
+            free = self._slots.concurrency - self._slots.used
+            if not self.allow_pick_jobs or self._slots.paused or free <= 0:
+                return
+            picked = await self._jobs.pick(
+                self._queue, free, looks_at=self.queue_read_limit, hidden_ms=HIDDEN_MS
+            )
+            for job in picked:
+                if job not in self.tasks:
+                    self._begin(job)
+            if picked:
+                self._slots.has_picked(self)
+
+    def _begin(self, job: str) -> None:
+        def ended(_: object) -> None:
+            del self.tasks[job]
+            self._slots.wake()
+
+        self.tasks[job] = self.loop.create_task(self.run_job(job, 0), name=f"job {job}")
+        self.tasks[job].add_done_callback(ended)
 
     async def run_job(self, job_id: str, score: int) -> None:
-        """arq's bookkeeping around the task may fail with Redis. It is not needed, and `main` notices anyway."""
+        """Nothing of what arq writes about a running job is needed: its id says what to run, SQL what became of it."""
+        task_id, _, attempt = job_id.rpartition(":")
         try:
-            await super().run_job(job_id, score)
-        except UNAVAILABLE as error:
-            log.warning("job %s: Redis went away around it: %s", job_id, error)
-
-    def _release_sem_dec_counter_on_complete(self) -> None:
-        super()._release_sem_dec_counter_on_complete()
-        self._slots.wake()
+            await self._run({}, task_id, int(attempt))
+        except Exception:
+            # The dispatcher announces it again, less and less often.
+            log.exception("job %s has failed", job_id)
+            await self._jobs.forget(self._queue, job_id)
 
     async def _run(self, ctx: dict[Any, Any], task_id: str, attempt: int) -> None:
-        await self._handle(task_id, attempt)
+        await self._handle(task_id, attempt, self._queue)

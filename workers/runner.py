@@ -15,7 +15,7 @@ from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims
 from tasks_server.lifecycle.fence import Held
 from tasks_server.lifecycle.limits import limit_of_run
-from tasks_server.queue import Dispatch, TaskQueue
+from tasks_server.queue import TaskQueue, job_id
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage, through_outages
 from tasks_server.task import Method, Task
@@ -67,11 +67,11 @@ class Runner:
         # Tasks that may be held already but have no session yet, and whether somebody has changed them meanwhile.
         self._claiming: dict[str, bool] = {}
 
-    async def run(self, task_id: str, attempt: int) -> None:
+    async def run(self, task_id: str, attempt: int, queue: str) -> None:
         """The whole of it; does nothing if the task is not there to be claimed."""
         self._claiming[task_id] = False
         try:
-            session = await self._claim(task_id, attempt)
+            session = await self._claim(task_id, attempt, queue)
         finally:
             nudged = self._claiming.pop(task_id, False)
         if session is None:
@@ -92,11 +92,11 @@ class Runner:
         for session in list(self.sessions.values()):
             session.stop(Stop.SHUTDOWN)
 
-    async def _claim(self, task_id: str, attempt: int) -> Session | None:
+    async def _claim(self, task_id: str, attempt: int, queue: str) -> Session | None:
         task = await self._claim_through_outages(task_id, attempt)
+        self._queue.forget(queue, job_id(task_id, attempt))
         if task is None:
             return None
-        await self._queue.forget(Dispatch(task.id, task.attempt, task.queue, task.owner))
         if not self._offers(task):
             await self._hand_back(task)
             return None
@@ -125,7 +125,7 @@ class Runner:
             if not is_outage(error):
                 raise
             self._database_lost(error)
-        await self._queue.put_back(task_id, attempt)  # others may have a database
+        await self._queue.put_back(job_id(task_id, attempt))  # others may have a database
 
         async def claim_again() -> Task | None:
             # The claim may have been committed, and only its answer been lost.
@@ -186,7 +186,6 @@ class Runner:
         limit = limit_of_run(task, self._max_run_ms)
         work = asyncio.create_task(self._work(session), name=f"task {task.id}")
         session.when_stopped(work.cancel)
-        writer = asyncio.create_task(session.write_reports(), name=f"reports of {task.id}")
         try:
             timeout = None if limit is None else limit.left_ms / 1000
             done, _ = await asyncio.wait([work], timeout=timeout)
@@ -194,8 +193,7 @@ class Runner:
                 session.stop(Stop.TIMED_OUT)
                 await asyncio.wait([work])
         finally:
-            session.reports.end()
-            await asyncio.gather(writer, return_exceptions=True)
+            await session.reports_written()
             if session.stopped is not Stop.LOST:
                 await session.settled()
         exceeded = "" if limit is None else limit.exceeded(session.reports.progress, session.reports.message)

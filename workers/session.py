@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import anyio
 
 from tasks_server.artifacts import ArtifactStore, artifact_uri
+from tasks_server.batch import Batch
 from tasks_server.elicitation import cannot_be_asked, missing_capability
 from tasks_server.errors import MISSING_CLIENT_CAPABILITY, ArtifactStoreFailed, RpcError, StaleTransition
 from tasks_server.lifecycle.announce import Announcer
@@ -27,8 +28,7 @@ from tasks_server.lifecycle.fence import Held
 from tasks_server.lifecycle.questions import Asked, Question
 from tasks_server.log_level import is_wanted
 from tasks_server.signals import ResourceUpdated, TaskLogged, TaskProgressed
-from tasks_server.store.batch import Batch
-from tasks_server.store.outage import through_outages
+from tasks_server.store.outage import is_outage, through_outages
 from tasks_server.task import Door, Task
 from workers.abridging import OWN_NAMES
 from workers.errors import ToolError, Transient
@@ -66,6 +66,7 @@ class Session:
         self.task = task
         self.held = Held(task.id, task.attempt)
         self.reports = Reports(claims, self.held, announces_lines=task.origin.has_handshake)
+        self._reporting: asyncio.Task[None] | None = None
         self.stopped: Stop | None = None
         self._claims = claims
         self._announcer = announcer
@@ -75,7 +76,7 @@ class Session:
         self._on_stop: Callable[[], object] | None = None
         self._asked = 0
         # Questions that a tool puts side by side become visible side by side: one commit holds them all.
-        self._questions: Batch[Question, Asked] = Batch(partial(claims.ask, self.held))
+        self._questions: Batch[Question, Asked] = Batch(partial(claims.ask, self.held), hits_all=is_outage)
         self._unanswered: dict[str, asyncio.Future[dict[str, Any]]] = {}
         # How many wait for a question, by its ordinal, and the questions that are just being taken back.
         self._askers: Counter[str] = Counter()
@@ -113,6 +114,7 @@ class Session:
 
     async def report_progress(self, progress: float, total: float | None, message: str | None) -> None:
         newest = self.reports.add_progress(progress, total, message)
+        self._start_reporting()
         if self.task.origin.wants_progress:
             await self._announcer.signal(
                 TaskProgressed(self.task.id, newest.progress, newest.total, newest.message)
@@ -120,9 +122,11 @@ class Session:
 
     async def report_status(self, message: str) -> None:
         self.reports.add_message(message)
+        self._start_reporting()
 
     async def log(self, level: str, data: Any, logger: str | None) -> None:
         line = self.reports.add_line(level, data, logger)
+        self._start_reporting()
         origin = self.task.origin
         is_live = origin.door is Door.ATTACHED and not origin.has_handshake
         if is_live and is_wanted(level, origin.log_level):
@@ -201,7 +205,18 @@ class Session:
 
     # --- how it is done --------------------------------------------------------------------------------------
 
-    async def write_reports(self) -> None:
+    async def reports_written(self) -> None:
+        """The run is over: wait until what is just being written of its reports is there."""
+        self.reports.end()
+        if self._reporting is not None:
+            await asyncio.gather(self._reporting, return_exceptions=True)
+
+    def _start_reporting(self) -> None:
+        """Most runs say nothing about themselves."""
+        if self._reporting is None:
+            self._reporting = asyncio.create_task(self._write_reports(), name=f"reports of {self.task.id}")
+
+    async def _write_reports(self) -> None:
         """Bring the reports into the record, until they are ended."""
         try:
             await self.reports.write_until_ended()

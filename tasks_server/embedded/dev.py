@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks_server.embedded.child import kill_children
+from tasks_server.child import kill_children
 from tasks_server.embedded.data_directory import home_directory, readable_roots
 from tasks_server.embedded.stack import StackOptions, embedded_stack
 from tasks_server.event_loop import INTERRUPTED, on_stop_signals

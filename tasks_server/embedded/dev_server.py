@@ -29,7 +29,7 @@ async def run(settings: Settings, stack: EmbeddedStack, listener: socket, stop: 
             # The server keeps what it has read of them until the new worker makes it read again.
             await newcomer.forget_earlier()
         stack.worker.let_work()
-        server = HttpServer(app, listener)
+        server = HttpServer(app, listener, app.mcp.ring)
         announcing = asyncio.create_task(_announce(newcomer, listener, settings, stack))
         try:
             return await _until_stopped(server, stack, stop)

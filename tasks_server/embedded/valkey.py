@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from tasks_server.embedded.child import Child
+from tasks_server.child import Child
 from tasks_server.embedded.locks import try_lock, unlock
 from tasks_server.errors import ConfigurationError
 

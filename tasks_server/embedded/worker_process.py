@@ -7,8 +7,8 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from tasks_server.child import Child
 from tasks_server.command_line import REFUSED
-from tasks_server.embedded.child import Child
 
 log = logging.getLogger(__name__)
 

@@ -35,6 +35,10 @@ class Announcer:
         """The record of these tasks has a new revision."""
         await self._bus.publish(*(TaskChanged(task_id) for task_id in task_ids))
 
+    def changed_soon(self, task_id: str) -> None:
+        """The same, for a worker that has better things to do than to wait for Redis."""
+        self._bus.publish_soon(TaskChanged(task_id))
+
     async def nudged(self, task_id: str) -> None:
         """A caller changed this task: followers look again, and so does the worker that runs it."""
         await self._bus.publish(TaskChanged(task_id), TaskNudged(task_id))

@@ -8,17 +8,21 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tasks_server.batch import Batch
+from tasks_server.encoding import encode_text
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.breakers import Admission, Breakers
 from tasks_server.lifecycle.ends import Ends
-from tasks_server.lifecycle.events import EventKind
-from tasks_server.lifecycle.fence import Held, log_event
+from tasks_server.lifecycle.events import EventKind, event
+from tasks_server.lifecycle.fence import Held, insert_events
 from tasks_server.lifecycle.notes import Notes
 from tasks_server.lifecycle.questions import Questions
 from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.store.database import Database
+from tasks_server.store.outage import is_outage
 from tasks_server.store.rows import task_from_row
 from tasks_server.store.statements import claims as claims_sql
+from tasks_server.store.statements import together as together_sql
 from tasks_server.task import Task
 
 
@@ -32,6 +36,14 @@ class Standing:
     held: Held
     cancel_requested: bool
     renewed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A task that has been claimed, and its row with what was told beside it."""
+
+    row: Any
+    task: Task
 
 
 class Claims(Notes, Questions, Ends):
@@ -49,6 +61,9 @@ class Claims(Notes, Questions, Ends):
     ) -> None:
         Ends.__init__(self, database, announcer, breakers, worker_id, window)
         self._lease_ms = lease_ms
+        self._claiming: Batch[tuple[str, int], _Taken | None] = Batch(
+            self._claim_together, hits_all=is_outage
+        )
         self._max_running = None if window is None else window.quotas.max_running
 
     async def claim(self, task_id: str, attempt: int) -> Task | None:
@@ -57,18 +72,50 @@ class Claims(Notes, Questions, Ends):
         None when it is gone, taken, finished or on a later attempt; when its owner may not run more, and then it
         waits behind his window until another one of his ends; and while its tool's circuit breaker is open.
         """
+        taken = None
+        if self._max_running is None:
+            taken = await self._claiming.submit((task_id, attempt))
+        if taken is None:
+            return await self._claim_alone(task_id, attempt)
+        self._announcer.changed_soon(task_id)
+        self._note_room(taken.row, None)
+        self._breakers.noticed(taken.row.name, taken.row.failures_of_its_tool)
+        return taken.task
+
+    async def _claim_together(self, wanted: Sequence[tuple[str, int]]) -> Sequence[_Taken | None]:
+        """Those that could be taken at once."""
+        is_sqlite = self._database.is_sqlite
+        claim, given = together_sql.claim_all_waiting(is_sqlite=is_sqlite)
+        parameters = {
+            **given.parameters(wanted),
+            "worker": self.worker_id,
+            "lease_ms": self._lease_ms,
+            **({} if is_sqlite else {"kind": EventKind.ATTEMPT, "worker_json": encode_text(self.worker_id)}),
+        }
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(claim, parameters)).all()
+            # What cannot be read is not claimed: then each is tried alone.
+            taken = {(row.id, row.attempt): _Taken(row, task_from_row(row)) for row in rows}
+            if is_sqlite:
+                await insert_events(connection, [self._attempt(row) for row in rows])
+        return [taken.get(each) for each in wanted]
+
+    async def _claim_alone(self, task_id: str, attempt: int) -> Task | None:
         async with self._database.transaction() as connection:
             row, stepped_back, paused = await self._take_or_step_back(connection, task_id, attempt)
             task = None if row is None else task_from_row(row)  # what cannot be read is not claimed
             if row is not None:
-                body = {"attempt": attempt, "worker": self.worker_id}
-                await log_event(connection, task_id, row.updated_at, EventKind.ATTEMPT, body)
+                await insert_events(connection, [self._attempt(row)])
         if row is not None or stepped_back is not None or paused:
             await self._announcer.changed(task_id)
         self._note_room(row, stepped_back)
         if row is not None:
             self._breakers.noticed(row.name, row.failures_of_its_tool)
         return task
+
+    def _attempt(self, row: Any) -> dict[str, Any]:
+        body = {"attempt": row.attempt, "worker": self.worker_id}
+        return event(row.id, row.updated_at, EventKind.ATTEMPT, body)
 
     async def _take_or_step_back(
         self, connection: AsyncConnection, task_id: str, attempt: int

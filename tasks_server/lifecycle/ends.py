@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from tasks_server.batch import Batch
 from tasks_server.encoding import decode_json
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.breakers import Breakers
@@ -11,10 +14,43 @@ from tasks_server.lifecycle.events import EventKind
 from tasks_server.lifecycle.fence import Fenced, Held, log_event
 from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.store.database import Database
+from tasks_server.store.outage import is_outage
 from tasks_server.store.rows import task_from_row
 from tasks_server.store.statements import ends as ends_sql
 from tasks_server.store.statements import terms as terms_sql
-from tasks_server.task import Method, OutcomeKind, Progress, Task, TaskStatus
+from tasks_server.store.statements import together as together_sql
+from tasks_server.task import STATUS_OF_OUTCOME, Method, OutcomeKind, Progress, TaskStatus
+
+FINISHED_AT_ONCE = 100
+"""Results may be large, and travel together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a held task ends."""
+
+    held: Held
+    kind: OutcomeKind
+    outcome: str | None
+    progress: Progress | None
+    message: str | None
+
+    def as_row(self) -> tuple[Any, ...]:
+        """In the order of the columns of `finish_all_held`."""
+        progress, total = (
+            (None, None) if self.progress is None else (self.progress.progress, self.progress.total)
+        )
+        status = STATUS_OF_OUTCOME[self.kind]
+        return (
+            self.held.task_id,
+            self.held.attempt,
+            status,
+            self.kind,
+            self.outcome,
+            self.message,
+            progress,
+            total,
+        )
 
 
 class Ends(Fenced):
@@ -31,6 +67,9 @@ class Ends(Fenced):
         super().__init__(database, announcer, worker_id)
         self._breakers = breakers
         self._window = window
+        self._finishing: Batch[Ending, Any | None] = Batch(
+            self._finish_together, limit=FINISHED_AT_ONCE, hits_all=is_outage
+        )
 
     def note_end(self, owner: str) -> None:
         """A task of this owner is not held any more."""
@@ -55,22 +94,37 @@ class Ends(Fenced):
         outcome: str | None,
         progress: Progress | None,
         message: str | None,
-    ) -> Task:
+    ) -> None:
         """End the task. outcome: the encoded wire result or RPC error object; None when cancelled.
 
         When the answer to its commit was lost, `has_finished` says whether it holds.
         """
-        values: dict[str, Any] = {"status_message": message}
-        if progress is not None:
-            values |= {"progress": progress.progress, "progress_total": progress.total}
-        change = ends_sql.finish_if_held(*self._fence(held), kind, outcome, values)
-        async with self._database.writing() as connection:
-            row = await self._guarded(connection, held, change, kind)
+        ending = Ending(held, kind, outcome, progress, message)
+        row = await self._finishing.submit(ending)
+        if row is None:
+            row = await self._finish_alone(ending)
         self.note_end(row.owner)
-        await self._announcer.changed(held.task_id)
+        self._announcer.changed_soon(held.task_id)
         if kind is OutcomeKind.RESULT and row.method == Method.CALL_TOOL:
             await self._breakers.succeeded(row.name, row.id)
-        return task_from_row(row)
+
+    async def _finish_together(self, endings: Sequence[Ending]) -> Sequence[Any | None]:
+        """The rows of those that could be ended at once."""
+        change, given = together_sql.finish_all_held(is_sqlite=self._database.is_sqlite)
+        parameters = given.parameters([ending.as_row() for ending in endings]) | {"worker": self.worker_id}
+        async with self._database.writing() as connection:
+            rows = (await connection.execute(change, parameters)).all()
+        ended = {row.id: row for row in rows}
+        return [ended.get(ending.held.task_id) for ending in endings]
+
+    async def _finish_alone(self, ending: Ending) -> Any:
+        values: dict[str, Any] = {"status_message": ending.message}
+        if ending.progress is not None:
+            values |= {"progress": ending.progress.progress, "progress_total": ending.progress.total}
+        fence = self._fence(ending.held)
+        change = ends_sql.finish_if_held(*fence, ending.kind, ending.outcome, values)
+        async with self._database.writing() as connection:
+            return await self._guarded(connection, ending.held, change, ending.kind)
 
     async def has_finished(self, held: Held, kind: OutcomeKind, outcome: str | None) -> bool:
         """Whether the task has ended in this attempt and just like this; then it is announced (again)."""

@@ -16,6 +16,7 @@ from tasks_server.lifecycle.fence import Held
 from tasks_server.store.database import Database
 from tasks_server.store.rows import task_from_row
 from tasks_server.store.statements import ends as ends_sql
+from tasks_server.store.statements import history as history_sql
 from tasks_server.store.statements import questions as questions_sql
 from tasks_server.store.statements import requests as requests_sql
 from tasks_server.store.statements import terms as terms_sql
@@ -45,7 +46,9 @@ class Failures:
                 await self._note(connection, task, row.updated_at, error, row.next_dispatch_at)
         if row is None:
             held = Held(task.id, task.attempt)
-            return await self._claims.finish(held, OutcomeKind.CANCELLED, None, None, "Cancelled")
+            await self._claims.finish(held, OutcomeKind.CANCELLED, None, None, "Cancelled")
+            async with self._database.reading() as connection:
+                return task_from_row((await connection.execute(history_sql.whole_task(task.id))).one())
         self._claims.note_end(task.owner)
         await self._announcer.changed(task.id)
         return task_from_row(row)

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tasks_server.batch import Batch
 from tasks_server.elicitation import check_answer
 from tasks_server.encoding import decode_json, encode_text
 from tasks_server.errors import TasksError
@@ -17,7 +18,6 @@ from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.answers import go_on
 from tasks_server.lifecycle.quotas import USUAL_QUOTAS, Quotas
 from tasks_server.lifecycle.submissions import Submitted, submit_together
-from tasks_server.store.batch import Batch
 from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
 from tasks_server.store.outage import PAUSE_SECONDS, is_outage
 from tasks_server.store.statements import reading as reading_sql
@@ -37,7 +37,7 @@ class ClientRequests:
         self._database = database
         self._announcer = announcer
         self._quotas = quotas
-        self._creations: Batch[NewTask, Submitted] = Batch(self._create_together)
+        self._creations: Batch[NewTask, Submitted] = Batch(self._create_together, hits_all=is_outage)
 
     async def create(self, new: NewTask) -> Task:
         """Record a task and hand it to the queue. Returns after the commit that holds its row.

@@ -16,12 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tasks_server.encoding import decode_json, encode_canonical
 from tasks_server.errors import IdempotencyConflict, TasksError, TooManyQueued
 from tasks_server.lifecycle.quotas import Quotas
-from tasks_server.store.rows import new_task_as_read, row_of_new_task, task_from_row
+from tasks_server.store.rows import (
+    first_ttl_ms,
+    new_task_as_read,
+    origin_as_text,
+    session_request,
+    task_from_row,
+)
 from tasks_server.store.statements import expiry as expiry_sql
 from tasks_server.store.statements import requests as requests_sql
-from tasks_server.store.statements import terms as terms_sql
-from tasks_server.store.statements import window as window_sql
-from tasks_server.store.statements.window import Lane
+from tasks_server.store.statements import submitting as submitting_sql
 from tasks_server.task import NewTask, Task
 
 RETRY_AFTER_MS = 1_000
@@ -52,8 +56,8 @@ async def submit_together(
     if fresh:
         recorded = await _record(connection, fresh, quotas, is_sqlite=is_sqlite)
         # Under a key somebody else may have been first, in this very batch or on another server.
-        known |= await _under_keys(connection, fresh)
-    submitted = [_result(new, recorded.get(new.id), known.get(_key(new))) for new in news]
+        known |= await _under_keys(connection, [new for new in fresh if new.id not in recorded])
+    submitted = [_result(new, recorded.get(new.id), known.get(_key(new)), quotas) for new in news]
     answered = [
         row
         for new, each in zip(news, submitted, strict=True)
@@ -87,11 +91,13 @@ async def _under_keys(connection: AsyncConnection, news: Sequence[NewTask]) -> d
     return {(row.owner, row.idempotency_key): row for row in rows if row.is_kept}
 
 
-def _result(new: NewTask, recorded: Submitted | None, row: Any | None) -> Submitted:
-    """row: what is under the submission's key now; if that is what was recorded for it, it was the first."""
-    if recorded is not None and (row is None or row.id == new.id):
+def _result(new: NewTask, recorded: Submitted | None, row: Any | None, quotas: Quotas) -> Submitted:
+    """row: what was under the submission's key before it, or meanwhile."""
+    if recorded is not None:
         return recorded
-    assert row is not None
+    if row is None:
+        assert quotas.max_queued is not None
+        return Submitted(TooManyQueued(quotas.max_queued, RETRY_AFTER_MS))
     if row.request_digest != request_digest(new):
         return Submitted(IdempotencyConflict(row.idempotency_key))
     return Submitted(task_from_row(row))
@@ -100,47 +106,50 @@ def _result(new: NewTask, recorded: Submitted | None, row: Any | None) -> Submit
 async def _record(
     connection: AsyncConnection, news: Sequence[NewTask], quotas: Quotas, *, is_sqlite: bool
 ) -> dict[str, Submitted]:
-    """Insert what is admitted, each within its owner's window or behind it; results by id."""
-    lanes: list[Lane] = list(dict.fromkeys((new.owner, new.queue) for new in news))
-    query = window_sql.state_of_lanes(lanes, quotas.window, quotas.max_queued, is_sqlite=is_sqlite)
-    states = (await connection.execute(query)).all()
-    room = {(row.owner, row.queue): 0 if row.has_backlog else quotas.window - row.announced for row in states}
-    queued: dict[str, int] = {} if quotas.max_queued is None else {row.owner: row.queued for row in states}
-    now: int = states[0].now
-    results: dict[str, Submitted] = {}
-    rows: list[dict[str, Any]] = []
-    for new in news:
-        if quotas.max_queued is not None:
-            if queued[new.owner] >= quotas.max_queued:
-                results[new.id] = Submitted(TooManyQueued(quotas.max_queued, RETRY_AFTER_MS))
-                continue
-            queued[new.owner] += 1
-        lane = (new.owner, new.queue)
-        room[lane] -= 1
-        rows.append(_row(new, now, place=None if room[lane] >= 0 else len(rows)))
-        results[new.id] = Submitted(new_task_as_read(new, now), announce=room[lane] >= 0)
-    if rows:
-        await _insert(connection, rows, is_sqlite=is_sqlite)
-    return results
+    """Insert what is admitted, each within its owner's window or behind it; by id."""
+    insert, given = submitting_sql.insert_new(
+        quotas.window,
+        quotas.max_queued,
+        unless_known=any(new.idempotency_key is not None for new in news),
+        is_sqlite=is_sqlite,
+    )
+    rows = [_row(new, place) for place, new in enumerate(news)]
+    inserted = {row.id: row for row in await connection.execute(insert, given.parameters(rows))}
+    return {
+        new.id: Submitted(new_task_as_read(new, row.created_at), announce=row.announced_at is not None)
+        for new in news
+        if (row := inserted.get(new.id)) is not None
+    }
 
 
-async def _insert(connection: AsyncConnection, rows: list[dict[str, Any]], *, is_sqlite: bool) -> None:
-    if any(row["idempotency_key"] is not None for row in rows):
-        # In one order everywhere: two servers that insert the same keys must not wait for each other in a circle.
-        rows.sort(key=lambda row: row["idempotency_key"] or "")
-        await connection.execute(requests_sql.insert_tasks_unless_known(is_sqlite=is_sqlite), rows)
-    else:
-        await connection.execute(requests_sql.insert_tasks(), rows)
-
-
-def _row(new: NewTask, now: int, place: int | None) -> dict[str, Any]:
-    """place: in the line behind the window, among those that came at the same time; None for one inside of it."""
-    row = row_of_new_task(new, now, now + terms_sql.REDISPATCH_AFTER_MS)
-    row["announced_at"] = now if place is None else None
-    row["backlog_rank"] = None if place is None else window_sql.backlog_rank(new.priority, now, place)
-    row["idempotency_key"] = new.idempotency_key
-    row["request_digest"] = None if new.idempotency_key is None else request_digest(new)
-    return row
+def _row(new: NewTask, place: int) -> tuple[Any, ...]:
+    """In the order of `submitting_sql.COLUMNS`."""
+    return (
+        new.id,
+        new.owner,
+        new.method,
+        new.name,
+        new.queue,
+        new.arguments,
+        new.origin.door,
+        origin_as_text(new.origin),
+        new.origin.session,
+        session_request(new.origin),
+        new.status_message,
+        new.max_retries,
+        new.max_crashes,
+        new.priority,
+        new.poll_interval_ms,
+        new.run_timeout_ms,
+        new.retention_ms,
+        first_ttl_ms(new),
+        new.replay_of,
+        new.idempotency_key,
+        None if new.idempotency_key is None else request_digest(new),
+        new.start_within_ms,
+        new.deadline_ms,
+        place,
+    )
 
 
 def _answered_before(new: NewTask, now: int) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ async def stdio(options: StdioOptions, streams: Streams) -> int:
 
 
 def _end_at_once() -> None:
-    from tasks_server.embedded.child import kill_children
+    from tasks_server.child import kill_children
 
     kill_children()
     os._exit(INTERRUPTED)

@@ -6,13 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tasks_server.batch import Batch
 from tasks_server.encoding import decode_json, is_storable, storable_number
 from tasks_server.errors import TaskUnreadable
-from tasks_server.store.batch import Batch
 from tasks_server.store.database import Database
+from tasks_server.store.outage import is_outage
 from tasks_server.store.rows import task_from_row
 from tasks_server.store.statements import lists as lists_sql
 from tasks_server.store.statements import reading as reading_sql
+from tasks_server.store.statements.given import given_ids
 from tasks_server.task import InputRequest, Task, TaskEvent
 
 
@@ -21,7 +23,7 @@ class TaskReader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batch: Batch[str, Task | TaskUnreadable | None] = Batch(self._select)
+        self._batch: Batch[str, Task | TaskUnreadable | None] = Batch(self._select, hits_all=is_outage)
 
     async def find(self, task_id: str) -> Task | None:
         """The task with its outstanding questions; None when there is none or its time has passed.
@@ -66,8 +68,10 @@ class TaskReader:
         unique = [task_id for task_id in dict.fromkeys(ids) if is_storable(task_id)]
         found: dict[str, Task | TaskUnreadable] = {}
         questions: dict[str, list[InputRequest]] = defaultdict(list)
+        is_sqlite = self._database.is_sqlite
+        query, wanted = reading_sql.tasks_by_id(is_sqlite=is_sqlite), given_ids(unique, is_sqlite=is_sqlite)
         async with self._database.reading() as connection:
-            for row in await connection.execute(reading_sql.tasks_by_id(unique)):
+            for row in await connection.execute(query, wanted):
                 if row.id not in found:
                     found[row.id] = _read(row)
                 if row.question_key is not None:

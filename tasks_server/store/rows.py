@@ -121,44 +121,8 @@ def first_ttl_ms(new: NewTask) -> int | None:
     return None if new.retention_ms is None else max(new.retention_ms, MINIMUM_TTL_MS)
 
 
-def row_of_new_task(new: NewTask, now: int, next_dispatch_at: int) -> dict[str, Any]:
-    """The first revision of a task: working, waiting, and due for its first announcement."""
-    ttl_ms = first_ttl_ms(new)
-    return {
-        "id": new.id,
-        "owner": new.owner,
-        "method": new.method,
-        "name": new.name,
-        "queue": new.queue,
-        "arguments": new.arguments,
-        "door": new.origin.door,
-        "origin": origin_as_text(new.origin),
-        "session": new.origin.session,
-        "session_request": _session_request(new.origin),
-        "status": TaskStatus.WORKING,
-        "status_message": new.status_message,
-        "revision": 1,
-        "attempt": 0,
-        "retries_used": 0,
-        "max_retries": new.max_retries,
-        "created_at": now,
-        "updated_at": now,
-        "next_dispatch_at": next_dispatch_at,
-        "dispatch_count": 0,
-        "run_timeout_ms": new.run_timeout_ms,
-        "ttl_ms": ttl_ms,
-        "retention_ms": new.retention_ms,
-        "expires_at": None if ttl_ms is None else now + ttl_ms,
-        "poll_interval_ms": new.poll_interval_ms,
-        "max_crashes": new.max_crashes,
-        "priority": new.priority,
-        "replay_of": new.replay_of,
-        "start_by": _after(now, new.start_within_ms),
-        "deadline_at": _after(now, new.deadline_ms),
-    }
-
-
-def _session_request(origin: Origin) -> str | None:
+def session_request(origin: Origin) -> str | None:
+    """How the JSON-RPC id of the request is looked up; None outside of sessions."""
     if origin.session is None or origin.request_id is None:
         return None
     return request_key(origin.request_id)

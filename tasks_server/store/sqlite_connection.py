@@ -1,13 +1,16 @@
-"""A SQLite connection that can be given up in the middle of a statement."""
+"""A SQLite connection that can be given up in the middle of a statement, and pays its thread one visit for each."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 import threading
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeVar
 
 import aiosqlite
+
+T = TypeVar("T")
 
 ROWS_PER_FETCH = 64
 END_SECONDS = 5.0
@@ -31,10 +34,65 @@ class GivenUpOnce(aiosqlite.Connection):
         self._tx.put_nowait((None, self._close_opened))  # pyright: ignore[reportUnknownMemberType]
         return super().stop()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
+    def cursor(self) -> OneVisitCursor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return OneVisitCursor(self)
+
+    async def rollback(self) -> None:
+        """SQLAlchemy makes sure after every use, and mostly there is nothing to roll back."""
+        if self.in_transaction:
+            await super().rollback()
+
+    async def visit(self, work: Callable[[], T]) -> T:
+        """What `work` returns in the connection's thread."""
+        return await self._execute(work)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
     def _close_opened(self) -> None:
         """Also when whoever waited for it to open was cancelled, and never got it."""
         if self.opened is not None:
             self.opened.close()
+
+
+class OneVisitCursor:
+    """What SQLAlchemy wants of an asynchronous cursor. A statement is run, read and closed in one go.
+
+    aiosqlite's own cursor goes to the thread and back for each of the four: to be made, to run, to be read, to close.
+    """
+
+    description: Any = None
+    rowcount = -1
+    lastrowid: int | None = None
+    arraysize = 1
+
+    def __init__(self, connection: GivenUpOnce) -> None:
+        self._connection = connection
+        self._rows: Sequence[Any] = ()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def execute(self, operation: str, parameters: Any = ()) -> None:
+        await self._connection.visit(lambda: self._run(self._opened.execute(operation, parameters)))
+
+    async def executemany(self, operation: str, parameters: Any) -> None:
+        await self._connection.visit(lambda: self._run(self._opened.executemany(operation, parameters)))
+
+    async def fetchall(self) -> Sequence[Any]:
+        return self._rows
+
+    async def close(self) -> None:
+        """It is closed already."""
+
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection.opened is None:
+            raise sqlite3.ProgrammingError("The connection is not open.")
+        return self._connection.opened
+
+    def _run(self, cursor: sqlite3.Cursor) -> None:
+        self.description = cursor.description
+        self._rows = cursor.fetchall() if cursor.description is not None else ()
+        self.rowcount, self.lastrowid = cursor.rowcount, cursor.lastrowid
+        cursor.close()
 
 
 class SqliteConnections:

@@ -7,10 +7,11 @@ Endpoint"). A browser shows a page what came from here only if that is said besi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-import anyio
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -20,8 +21,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tasks_server.protocol.caller import ANONYMOUS
 from tasks_server.settings import LOOPBACK_HOSTS, Settings
 from tasks_server.transport import patience
+from tasks_server.transport.load import Admitted
 
 ANY = "*"
+MOST_HOSTS = 256
 
 
 class BodyTooLarge(Exception):
@@ -52,6 +55,8 @@ class OriginGuard:
         self._app = app
         self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
         self._origins = TrustedOrigins(settings)
+        # Nearly all requests name one of a few hosts.
+        self._is_own_host = lru_cache(MOST_HOSTS)(self._compare_host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (reason := self._objection(Headers(scope=scope))) is not None:
@@ -68,7 +73,7 @@ class OriginGuard:
             return f"Origin {origin!r} is not accepted; the operator can add it to TASKS_ALLOWED_ORIGINS.\n"
         return None
 
-    def _is_own_host(self, host: str) -> bool:
+    def _compare_host(self, host: str) -> bool:
         if ANY in self._hosts or host in self._hosts:
             return True
         name = _hostname(f"//{host}")
@@ -102,29 +107,40 @@ class CrossOrigin(CORSMiddleware):
     def is_allowed_origin(self, origin: str) -> bool:
         return self._origins.include(origin)
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What no page has sent needs no leave to be read; and the answer to a POST is in no cache."""
+        if scope["type"] == "http" and scope["method"] == "POST" and "origin" not in Headers(scope=scope):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
 
 def caller_of(request: Request) -> str:
     """The owner on whose behalf this request acts. Nobody is authenticated yet, so all share one."""
     return ANONYMOUS
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body. Raises BodyTooLarge before more than `limit` bytes are held, BodyTooSlow."""
+async def read_body(request: Request, limit: int, admitted: Admitted) -> bytes:
+    """The whole body. Raises BodyTooLarge before more than `limit` bytes are held, BodyTooSlow, Overloaded."""
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > limit:
         raise BodyTooLarge
     chunks: list[bytes] = []
     size = 0
-    end = anyio.current_time() + patience.TRANSFER_SECONDS
-    with anyio.move_on_after(patience.SILENCE_SECONDS) as waiting:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise BodyTooLarge
-            chunks.append(chunk)
-            waiting.deadline = min(end, anyio.current_time() + patience.SILENCE_SECONDS)
-        return b"".join(chunks)
-    raise BodyTooSlow
+    now = asyncio.get_running_loop().time
+    end = now() + patience.TRANSFER_SECONDS
+    try:
+        async with asyncio.timeout(patience.SILENCE_SECONDS) as waiting:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise BodyTooLarge
+                admitted.hold(len(chunk))
+                chunks.append(chunk)
+                waiting.reschedule(min(end, now() + patience.SILENCE_SECONDS))
+            return b"".join(chunks)
+    except TimeoutError:
+        raise BodyTooSlow from None
 
 
 def accepts(header: str | None, wanted: Iterable[str]) -> bool:

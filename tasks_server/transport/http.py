@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from tasks_server.errors import (
     HEADER_MISMATCH,
@@ -50,22 +50,26 @@ from tasks_server.transport.guards import (
     caller_of,
 )
 from tasks_server.transport.http_sse import MESSAGES, SseEndpoint
+from tasks_server.transport.load import BODIES, Admitted, Load, Overloaded
 from tasks_server.transport.replies import (
     EVENT_STREAM,
     JSON,
     SESSION_ID,
     body_or_refusal,
+    come_back_later,
     json_response,
     refusal,
 )
 from tasks_server.transport.sessions import SessionEndpoint
 from tasks_server.transport.sse import answering
 
+MCP = "/mcp"
+
 WELCOME: Mapping[str, Any] = {
     "name": SERVER_INFO["name"],
     "version": SERVER_INFO["version"],
     "description": "A server of the Model Context Protocol. Give its endpoint to an MCP client.",
-    "endpoint": "/mcp",
+    "endpoint": MCP,
 }
 
 STATUS_OF_ERROR: Mapping[int | None, int] = {
@@ -90,11 +94,13 @@ class McpEndpoint:
         self,
         router: Router,
         sessions: SessionEndpoint,
+        load: Load,
         max_request_bytes: int,
         stream_seconds: float | None = None,
     ) -> None:
         self._router = router
         self._sessions = sessions
+        self._load = load
         self._max_request_bytes = max_request_bytes
         self._stream_seconds = stream_seconds
         self.bells: set[anyio.Event] = set()
@@ -105,8 +111,19 @@ class McpEndpoint:
             bell.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        answer = await self._answer(request)
+        try:
+            admitted = self._load.admit()
+        except Overloaded:
+            await come_back_later()(scope, receive, send)
+            return
+        try:
+            await self._respond(Request(scope, receive), admitted, send)
+        finally:
+            admitted.release()
+
+    async def _respond(self, request: Request, admitted: Admitted, send: Send) -> None:
+        scope, receive = request.scope, request.receive
+        answer = await self._answer(request, admitted)
         if not isinstance(answer, Streamed):
             await answer(scope, receive, send)
             return
@@ -114,20 +131,24 @@ class McpEndpoint:
         async with answering(
             answer.run, receive, self.bells, at_once=at_once, stream_seconds=self._stream_seconds
         ) as current:
+            admitted.release()
             if isinstance(current.first, Final):
                 await _json(current.first)(scope, receive, send)
             else:
                 await current.respond(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response | Streamed:
+    async def _answer(self, request: Request, admitted: Admitted) -> Response | Streamed:
         if request.method == "POST":
-            return _objection(request) or await self._post(request)
+            try:
+                return _objection(request) or await self._post(request, admitted)
+            except Overloaded:
+                return come_back_later()
         if request.method in ("GET", "DELETE") and _is_of_session(request):
             return await (self._sessions.get if request.method == "GET" else self._sessions.delete)(request)
         return refusal(405, "The MCP endpoint takes POST; GET and DELETE are for sessions.", Allow="POST")
 
-    async def _post(self, request: Request) -> Response | Streamed:
-        body = await body_or_refusal(request, self._max_request_bytes)
+    async def _post(self, request: Request, admitted: Admitted) -> Response | Streamed:
+        body = await body_or_refusal(request, self._max_request_bytes, admitted)
         if isinstance(body, Response):
             return body
         version = request.headers.get(PROTOCOL_VERSION)
@@ -145,20 +166,35 @@ class McpEndpoint:
                 return streamed
 
 
+class HttpApp(Starlette):
+    """Everything this server answers over HTTP. `guarded` answers what is posted to `/mcp`, which is nearly all.
+
+    Only the rest is led through Starlette's routes and what surrounds them, which costs more than the answers.
+    """
+
+    guarded: ASGIApp
+    mcp: McpEndpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == MCP and scope["method"] == "POST":
+            await self.guarded(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_http_app(
     parts: Parts, settings: Settings, look: Look, lifespan: Lifespan[Starlette] | None = None
-) -> Starlette:
-    """Everything this server answers over HTTP.
-
-    look says what can be reached. `app.state.mcp` is the McpEndpoint.
-    """
+) -> HttpApp:
+    """look says what can be reached."""
+    load = Load(settings.max_concurrent_requests, BODIES * settings.max_request_bytes)
     endpoint = McpEndpoint(
         Router(parts, [DIALECT]),
         SessionEndpoint(Dispatcher(parts)),
+        load,
         settings.max_request_bytes,
         settings.stream_seconds,
     )
-    streams = SseEndpoint(parts, settings.max_request_bytes, endpoint.bells)
+    streams = SseEndpoint(parts, load, settings.max_request_bytes, endpoint.bells)
     guards = [Middleware(OriginGuard, settings=settings), Middleware(CrossOrigin, settings=settings)]
     download = ArtifactDownload(parts.artifacts)
 
@@ -172,10 +208,10 @@ def create_http_app(
         found = await look()
         return _plain_json(found.as_object(), 200 if found.is_ready else 503)
 
-    app = Starlette(
+    app = HttpApp(
         routes=[
             Route("/", welcome, methods=["GET"]),
-            Route("/mcp", endpoint, middleware=guards),
+            Route(MCP, endpoint, middleware=guards),
             Route("/sse", streams, middleware=guards),
             Route(MESSAGES, streams.post, methods=["POST"], middleware=guards),
             Route("/artifacts/{task_id}/{name:path}", download.download, methods=["GET"], middleware=guards),
@@ -184,7 +220,8 @@ def create_http_app(
         ],
         lifespan=lifespan,
     )
-    app.state.mcp = endpoint
+    app.mcp = endpoint
+    app.guarded = OriginGuard(CrossOrigin(endpoint, settings), settings)
     return app
 
 

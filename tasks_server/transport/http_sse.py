@@ -27,8 +27,15 @@ from tasks_server.protocol.v2025_11_25.session import Session
 from tasks_server.seal import SealBroken
 from tasks_server.sessions import SESSION_SECONDS
 from tasks_server.transport.guards import accepts, caller_of
+from tasks_server.transport.load import Admitted, Load, Overloaded
 from tasks_server.transport.message_stream import MessageStream
-from tasks_server.transport.replies import EVENT_STREAM, body_or_refusal, json_response, refusal
+from tasks_server.transport.replies import (
+    EVENT_STREAM,
+    body_or_refusal,
+    come_back_later,
+    json_response,
+    refusal,
+)
 from tasks_server.transport.sse import answering
 
 MESSAGES = "/messages"
@@ -46,8 +53,9 @@ class SseEndpoint:
     bells: of the streams that are open, to be rung when the server stops.
     """
 
-    def __init__(self, parts: Parts, max_request_bytes: int, bells: set[anyio.Event]) -> None:
+    def __init__(self, parts: Parts, load: Load, max_request_bytes: int, bells: set[anyio.Event]) -> None:
         self._parts = parts
+        self._load = load
         self._dispatcher = Dispatcher(parts)
         self._max_request_bytes = max_request_bytes
         self._bells = bells
@@ -64,7 +72,19 @@ class SseEndpoint:
 
     async def post(self, request: Request) -> Response:
         """Take a message of a session whose stream is open, here or elsewhere."""
-        body = await body_or_refusal(request, self._max_request_bytes)
+        try:
+            admitted = self._load.admit()
+        except Overloaded:
+            return come_back_later()
+        try:
+            return await self._post(request, admitted)
+        except Overloaded:
+            return come_back_later()
+        finally:
+            admitted.release()
+
+    async def _post(self, request: Request, admitted: Admitted) -> Response:
+        body = await body_or_refusal(request, self._max_request_bytes, admitted)
         if isinstance(body, Response):
             return body
         session = self._session(request)

@@ -1,4 +1,4 @@
-"""How long clients may take: one that sends or reads nothing must not keep a connection for ever.
+"""How long clients may take, and how much head they may send: who sends or reads nothing must not cost for ever.
 
 uvicorn counts only the pause between two requests. A client that begins a request and does not end it, or asks
 for much and reads nothing, would cost a file descriptor and memory for as long as it likes.
@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_SECONDS = 30.0
 """From the connection, or the end of the answer before, to the last header."""
+
+HEAD_BYTES = 64 * 1024
+"""How long the head of a request may be, as far as it has not come at once."""
 
 SILENCE_SECONDS = 30.0
 """How long nothing may come of a body that is not complete."""
@@ -21,18 +24,32 @@ TRANSFER_SECONDS = 300.0
 """How long a whole body may take to come, and what was written to be read."""
 
 
-class PatientProtocol(H11Protocol):
+class PatientProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, which hangs up on clients that do not get their request out, or the answer in."""
 
     _waiting_for_head: asyncio.TimerHandle | None = None
     _waiting_for_reader: asyncio.TimerHandle | None = None
+    _is_in_head = False
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._expect_head()
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        super().on_headers_complete()
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self.send_400_response(f"The head of the request is longer than {HEAD_BYTES} bytes.")
         if not self._is_between_requests():
             self._stop_expecting_head()
 

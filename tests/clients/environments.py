@@ -46,10 +46,7 @@ def prepare(client: Path) -> Drive:
     """Install what the client's lock names, unless that has been done; say how its driver is started."""
     directory = ENVIRONMENTS / client.name
     if (lock := client / "requirements.lock").exists():
-        if not _is_installed(directory, lock):
-            _install_python(directory, lock)
-            _note_installed(directory, lock)
-        return Drive(client.name, (directory / "bin" / "python", client / "drive.py"))
+        return Drive(client.name, (python_environment(lock, client.name), client / "drive.py"))
     if (lock := client / "package-lock.json").exists():
         if not _is_installed(directory, lock):
             _install_node(directory, client)
@@ -59,6 +56,15 @@ def prepare(client: Path) -> Drive:
             shutil.copy(module, directory)
         return Drive(client.name, (SCRIPTS / "node", directory / "drive.mjs"))
     return Drive(client.name, (Path(sys.executable), client / "drive.py"))
+
+
+def python_environment(lock: Path, name: str) -> Path:
+    """The interpreter of an environment that holds what the lock names."""
+    directory = ENVIRONMENTS / name
+    if not _is_installed(directory, lock):
+        _install_python(directory, lock)
+        _note_installed(directory, lock)
+    return directory / "bin" / "python"
 
 
 def _install_python(directory: Path, lock: Path) -> None:

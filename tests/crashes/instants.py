@@ -39,7 +39,7 @@ PICKED_SECONDS = 2.0
 
 OF_WORKERS: dict[str, Instant] = {
     "job picked, not claimed": Instant(Runner, "run"),
-    "claim committed, not announced": Instant(Announcer, "changed", within=(Claims, "claim")),
+    "claim committed, not announced": Instant(Announcer, "changed_soon", within=(Claims, "claim")),
     "claimed, tool not started": Instant(Runner, "_perform"),
     "in the tool": Instant(Session, "report_progress"),
     "step done, not remembered": Instant(Claims, "remember"),
@@ -50,7 +50,7 @@ OF_WORKERS: dict[str, Instant] = {
     "parked, tool not told": Instant(Claims, "park", after=True),
     "parked": Instant(Runner, "run", after=True),
     "result not committed": Instant(Claims, "finish"),
-    "end committed, not announced": Instant(Announcer, "changed", within=(Claims, "finish")),
+    "end committed, not announced": Instant(Announcer, "changed_soon", within=(Claims, "finish")),
     "handing back": Instant(Claims, "release"),
     "handed back, not announced": Instant(Announcer, "waiting", within=(Claims, "release")),
 }
@@ -74,7 +74,7 @@ def die_at(name: str) -> None:
     global _dies_at
     _dies_at = name
     # Nobody looks at a picked job again for so long, if its worker dies before it claims the task.
-    queue_worker.PICK_SECONDS = PICKED_SECONDS
+    queue_worker.HIDDEN_MS = int(PICKED_SECONDS * 1000)
     instant = {**OF_WORKERS, **OF_SERVERS}.get(name)
     if instant is None:
         assert name == IN_STEP, f"{name!r} is no instant"

@@ -88,6 +88,7 @@ def refused(url: str) -> bool:
         return probe.connect_ex((host, int(port))) != 0
 
 
+@pytest.mark.slow
 async def test_killed_children_are_started_again(start: ProcessStarter, http: httpx2.AsyncClient):
     gate = start.directory / "gate"
     started = dev(start)
@@ -105,6 +106,7 @@ async def test_killed_children_are_started_again(start: ProcessStarter, http: ht
     await all_gone(children)
 
 
+@pytest.mark.slow
 async def test_two_on_one_data_directory_share_it(start: ProcessStarter, http: httpx2.AsyncClient):
     gate = start.directory / "gate"
     first, second = dev(start), dev(start)

@@ -61,6 +61,7 @@ async def test_redis_has_no_memory_left(house_on_sand: House, valkey: ValkeyServ
         await tasks.balance()
 
 
+@pytest.mark.slow
 @ON_SQLITE
 async def test_redis_refuses_writes_after_a_failover(house_on_sand: House, valkey: ValkeyServer):
     redis = connect(valkey.url)
@@ -72,6 +73,7 @@ async def test_redis_refuses_writes_after_a_failover(house_on_sand: House, valke
         await tasks.balance()
 
 
+@pytest.mark.slow
 @ON_SQLITE
 async def test_connections_are_cut_in_the_middle_of_a_command(
     house_on_sand: House, valkey: ValkeyServer, tmp_path: Path

@@ -129,7 +129,15 @@ async def leave(pipe: Pipe, how: str) -> int:
     return await pipe.started.ended()
 
 
-@pytest.mark.parametrize(("how", "code"), [("close", 0), ("SIGTERM", 0), ("SIGINT", 0), ("SIGKILL", -9)])
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ("close", 0),
+        pytest.param("SIGTERM", 0, marks=pytest.mark.slow),
+        pytest.param("SIGINT", 0, marks=pytest.mark.slow),
+        ("SIGKILL", -9),
+    ],
+)
 async def test_nothing_is_left_however_it_ends_and_what_was_submitted_goes_on(
     fork: ForkingStarter, how: str, code: int
 ):
@@ -161,6 +169,7 @@ def is_farewell(message: Message, request_id: int) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["at once", "later"])
 async def test_nothing_is_left_when_the_host_is_killed(start: ProcessStarter, when: str):
     command = [sys.executable, "-m", "tasks_server", "stdio", "--data-dir", str(start.directory / "data")]
@@ -175,6 +184,7 @@ async def test_nothing_is_left_when_the_host_is_killed(start: ProcessStarter, wh
     await all_gone([child.pid for child in host.descendants()] + processes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before anything", "while it starts"])
 async def test_a_host_may_change_its_mind(start: ProcessStarter, moment: str):
     pipe = stdio(start)

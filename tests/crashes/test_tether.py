@@ -10,12 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks_server.embedded.child import Child
+from tasks_server.child import Child
 from tests.support.processes import ProcessStarter, all_gone, is_alive
 
 PARENT = """
 import asyncio
-from tasks_server.embedded.child import Child
+from tasks_server.child import Child
 
 async def main():
     child = await Child.spawn(["sleep", "300"])
@@ -28,7 +28,7 @@ asyncio.run(main())
 # What happens where the kernel cannot tie two processes together, as on macOS.
 WATCHING_PARENT = """
 import os, subprocess, sys
-watch = "import sys; from tasks_server.embedded import tether; tether.watch(int(sys.argv[1]), sys.argv[2:])"
+watch = "import sys; from tasks_server import tether; tether.watch(int(sys.argv[1]), sys.argv[2:])"
 shell = "trap 'exit 7' TERM; echo child $$; while :; do sleep 0.05; done"
 tether = subprocess.Popen([sys.executable, "-c", watch, str(os.getpid()), "sh", "-c", shell])
 print("tether", tether.pid, flush=True)

@@ -1,4 +1,5 @@
 """One breaker, several workers."""
+# pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ async def test_two_workers_that_come_together_make_one_probe(record: Record, ano
     await cooled_down(record)
     mine, yours = await overlap(
         record,
-        record.worker("worker-1").claim(first.id, 0),
+        record.worker("worker-1")._claim_alone(first.id, 0),  # what follows when it cannot be claimed at once
         another,
         lambda: another.worker("worker-2").claim(second.id, 0),
     )

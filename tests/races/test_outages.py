@@ -103,7 +103,7 @@ async def test_a_cancel_between_claim_and_start_is_not_overheard(record: Record,
         publish_catalog=publish,
     )
     task = await record.create(name="work", arguments="{}")
-    running = asyncio.create_task(runner.run(task.id, 0))
+    running = asyncio.create_task(runner.run(task.id, 0, task.queue))
     await announcer.gate.reached.wait()
     await another.service.cancel(OWNER, task.id)
     await runner.look_at(task.id)

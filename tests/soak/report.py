@@ -40,11 +40,11 @@ def in_words(counts: Counter[Any], order: Sequence[Any] | None = None) -> str:
     return ", ".join(f"{key}: {counts[key]}" for key in keys) or "none"
 
 
-def put_into(page: Path, block: str) -> bool:
+def put_into(page: Path, block: str, begin: str = BEGIN, end: str = END) -> bool:
     """Replace what lies between the two markers of a page; False when it has none."""
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
+    before, opening, rest = page.read_text().partition(begin)
+    _, closing, after = rest.partition(end)
+    if not opening or not closing:
         return False
-    page.write_text(f"{before}{BEGIN}\n{block}\n{END}{after}")
+    page.write_text(f"{before}{begin}\n{block}\n{end}{after}")
     return True

@@ -19,9 +19,9 @@ class Traffic:
     statements: list[str] = field(default_factory=list[str])
     commits: int = 0
 
-    def count(self, start: str) -> int:
-        """How many statements begin like this."""
-        return sum(statement.startswith(start) for statement in self.statements)
+    def count(self, part: str) -> int:
+        """How many statements have this in them."""
+        return sum(part in statement for statement in self.statements)
 
 
 @contextmanager

@@ -77,6 +77,7 @@ class GatedAnnouncer(Announcer):
     def __init__(self, record: Record) -> None:
         super().__init__(record.queue, record.bus)
         self.gate = Gate()
+        self._held: list[asyncio.Future[None]] = []
 
     async def waiting(self, tasks: Any) -> None:
         await self.gate.pass_through()
@@ -85,6 +86,9 @@ class GatedAnnouncer(Announcer):
     async def changed(self, *task_ids: str) -> None:
         await self.gate.pass_through()
         await super().changed(*task_ids)
+
+    def changed_soon(self, task_id: str) -> None:
+        self._held.append(asyncio.ensure_future(self.changed(task_id)))
 
     async def nudged(self, task_id: str) -> None:
         await self.gate.pass_through()

@@ -62,6 +62,6 @@ def searches_only(steps: list[str]) -> bool:
             return False
         if "Index Scan" in step and "Index Cond" not in "".join(steps[number + 1 : number + 2]):
             return False
-        if step.startswith("SCAN") and not step.startswith("SCAN chosen"):
+        if step.startswith("SCAN") and not step.startswith(("SCAN chosen", "SCAN given")):
             return False
     return True

@@ -37,6 +37,8 @@ from tasks_server.store.database import Database
 from tasks_server.store.lists import TaskLists
 from tasks_server.store.reading import TaskReader
 from tasks_server.store.roster import Roster
+from tasks_server.store.rows import task_from_row
+from tasks_server.store.statements.history import whole_task
 from tasks_server.task import Door, Method, NewTask, Origin, OutcomeKind, Task
 from tasks_server.watch import Watchers
 
@@ -225,7 +227,9 @@ async def claim(worker: Claims, task: Task) -> Task:
 
 
 async def finish(worker: Claims, claimed: Task, outcome: str = RESULT) -> Task:
-    return await worker.finish(held(claimed), OutcomeKind.RESULT, outcome, None, None)
+    await worker.finish(held(claimed), OutcomeKind.RESULT, outcome, None, None)
+    async with worker._database.reading() as connection:  # pyright: ignore[reportPrivateUsage]
+        return task_from_row((await connection.execute(whole_task(claimed.id))).one())
 
 
 async def ask(

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tasks_server.store.batch import Batch
+from tasks_server.batch import Batch
+from tasks_server.store.outage import is_outage
 from tests.store.interleaving import Gate
 
 
@@ -62,7 +63,7 @@ async def test_an_outage_fails_everybody_at_once(error: Exception):
     """A hundred callers must not wait for a hundred timeouts in a row."""
     doubler = Doubler()
     doubler.away = error
-    batch = Batch(doubler)
+    batch = Batch(doubler, hits_all=is_outage)
     results = await asyncio.gather(*(batch.submit(number) for number in range(100)), return_exceptions=True)
     assert all(result is error for result in results)
     assert len(doubler.calls) == 1
@@ -73,7 +74,7 @@ async def test_an_outage_fails_everybody_at_once(error: Exception):
 async def test_who_has_gone_is_not_worked_for():
     doubler = Doubler()
     doubler.gate = Gate()
-    batch = Batch(doubler)
+    batch = Batch(doubler, hits_all=is_outage)
     first = asyncio.create_task(batch.submit(1))
     await doubler.gate.reached.wait()
     gone, stays = asyncio.create_task(batch.submit(2)), asyncio.create_task(batch.submit(3))

@@ -374,10 +374,12 @@ async def test_a_tool_that_works_pays_no_statement_for_it(record: Record):
     worker = record.worker()
     first, second = await record.create(), await record.create()
     with traffic(record) as seen:
-        await finish(worker, await claim(worker, first))
-        await finish(worker, await claim(worker, second))
+        for task in (first, second):
+            claimed = await claim(worker, task)
+            await worker.finish(held(claimed), OutcomeKind.RESULT, RESULT, None, None)
     sent = [statement for statement in seen.statements if not statement.startswith("BEGIN")]
-    assert len(sent) == 2 * 3, sent  # claim, its event, finish
+    # To claim, and to finish. Only SQLite needs a statement of its own for the event.
+    assert len(sent) == 2 * (3 if record.database.is_sqlite else 2), sent
 
 
 # Both hold exactly the tasks behind breakers, by tool; in a small table one is as good as the other.

@@ -68,7 +68,7 @@ async def test_concurrent_creations_share_commits_and_round_trips(record: Record
     with traffic(record) as seen:
         tasks = await asyncio.gather(*(record.create(name=f"tool-{number}") for number in range(100)))
     assert seen.commits == 1
-    assert seen.count("INSERT INTO task") == 1
+    assert seen.count("INSERT INTO task ") == 1
     assert len({task.id for task in tasks}) == 100
     assert [task.name for task in tasks] == [f"tool-{number}" for number in range(100)]
     assert len(await record.announced()) == 100
@@ -201,4 +201,4 @@ async def test_what_arrives_during_a_commit_goes_together_into_the_next(record: 
         assert not first.done()
         gate.open()
         await asyncio.gather(first, *others)
-    assert seen.count("INSERT INTO task") == 2
+    assert seen.count("INSERT INTO task ") == 2

@@ -93,7 +93,8 @@ async def test_a_page_does_not_carry_what_its_tasks_carry(
 ):
     worker = record.worker()
     claimed = await claim(worker, await record.create())
-    ended = await worker.finish(held(claimed), kind, outcome, Progress(1, 2), "so far")
+    await worker.finish(held(claimed), kind, outcome, Progress(1, 2), "so far")
+    ended = await record.task(claimed.id)
     (task,) = (await record.service.list(OWNER, None, 10)).tasks
     assert task == replace(ended, arguments="{}", outcome=shown)
 

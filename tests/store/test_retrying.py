@@ -8,7 +8,7 @@ import pytest
 
 from tasks_server.encoding import decode_json
 from tasks_server.errors import StaleTransition
-from tasks_server.queue import Dispatch
+from tasks_server.queue import job_id
 from tasks_server.task import OutcomeKind, TaskStatus
 from tests.store.interleaving import gate_before_statement
 from tests.store.record import OWNER, RESULT, Record, accept, ask, claim
@@ -53,7 +53,7 @@ async def test_a_pause_beyond_the_deadline_promises_no_next_attempt(record: Reco
 async def test_the_next_attempt_is_announced_when_its_pause_is_over_and_not_before(record: Record):
     worker = record.worker()
     task = await claim(worker, await record.create())
-    await record.queue.forget(Dispatch(task.id, 0, task.queue, OWNER))
+    await record.queue.forget(task.queue, job_id(task.id, 0))
     await record.upkeep.dispatch()
     await record.failures(worker).retry(task, "busy", 60_000)
     assert await record.announced() == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.exceptions import NoScriptError
 
-from tasks_server.queue import QUEUE_PREFIX, SHARES_PREFIX, TURN, Dispatch, TaskQueue
+from tasks_server.queue import QUEUE_PREFIX, SHARES_PREFIX, TURN, Dispatch, TaskQueue, job_id
 from tasks_server.redis_client import connect
 from tests.support.redis_keys import keys_without_expiry
 
@@ -36,7 +36,7 @@ class Line:
         """What a worker would start next; it leaves the queue, as at a claim."""
         ((job, _),) = await self.redis.zrange(QUEUE_PREFIX + QUEUE, 0, 0, withscores=True)
         task_id = job.decode().partition(":")[0]
-        await self._queue.forget(Dispatch(task_id, 0, QUEUE, ""))
+        await self._queue.forget(QUEUE, job_id(task_id, 0))
         return task_id
 
     async def starts(self, number: int) -> list[str]:

@@ -248,3 +248,15 @@ async def test_many_followers_of_many_tasks_share_the_reading(server: Record):
         event.remove(engine, "before_cursor_execute", count)
     assert {task.id for task in tasks} == {snapshot.id for snapshot in seen}
     assert selects <= 3
+
+
+async def test_what_a_quick_task_has_said_comes_before_its_end(server: Record):
+    """It may have ended before whoever submitted it knows that it is there."""
+    worker, task = server.worker(), await server.create()
+    watch = Watch(OWNER, [task.id], signals=True)
+    said = TaskProgressed(task.id, 1.0, None, "begun")
+    watch.offer_signal(said)
+    ended = await finish(worker, await claim(worker, task))
+    watch.offer(ended)
+    watch.admit([task])
+    assert [event async for event in watch] == [said, ended]

@@ -146,11 +146,12 @@ def valkey_binary() -> str:
 class PostgresServer(Server):
     """A PostgreSQL that forgets everything on a power cut, and is fast for it.
 
-    survives_crashes: what was committed is there again after `kill`, as in production.
+    survives_crashes: what was committed is there again after `kill`. syncs: after a power cut too, as in production.
     """
 
-    def __init__(self, *, survives_crashes: bool = False) -> None:
+    def __init__(self, *, survives_crashes: bool = False, syncs: bool = False) -> None:
         super().__init__(socket_directory(), user=_unprivileged_user())
+        self._syncs = syncs
         self._synchronous_commit = "on" if survives_crashes else "off"
         self._data = self.directory / "data"
         self._binaries = self._readable(postgres_binaries())
@@ -163,12 +164,13 @@ class PostgresServer(Server):
         if not self._data.exists():
             self._initialise()
         settings = {
-            "full_page_writes": "off",
+            "full_page_writes": "on" if self._syncs else "off",
+            "fsync": "on" if self._syncs else "off",
             "synchronous_commit": self._synchronous_commit,
             "max_connections": "300",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = [str(self._binaries / "postgres"), "-D", str(self._data), "-F", "-h", "", *options]
+        command = [str(self._binaries / "postgres"), "-D", str(self._data), "-h", "", *options]
         self._spawn([*command, "-k", str(self.directory)], self._answers)
 
     def _answers(self) -> bool:

@@ -17,6 +17,7 @@ from tasks_server.listener import listen
 from tasks_server.serve import HttpServer
 from tasks_server.transport import patience
 from tasks_server.transport.guards import BodyTooSlow, read_body
+from tasks_server.transport.load import Load
 from tests.support.waiting import wait_until
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -26,7 +27,9 @@ WHOLE = HEAD + b"Content-Length: 2\r\n\r\nhi"
 
 async def _answer(request: Request) -> Response:
     try:
-        return PlainTextResponse(f"heard {(await read_body(request, 1_000)).decode()}")
+        return PlainTextResponse(
+            f"heard {(await read_body(request, 1_000, Load(10, 10_000).admit())).decode()}"
+        )
     except BodyTooSlow:
         return PlainTextResponse("too slow", 408, {"Connection": "close"})
 
@@ -83,6 +86,19 @@ async def test_a_request_that_does_not_come_is_not_waited_for(
         writer.write(sent)
         heard = await reader.read()
     assert heard.count(b"heard hi") == (sent.startswith(WHOLE))
+
+
+@pytest.mark.parametrize("before", [b"", WHOLE, WHOLE * 3])
+async def test_a_head_without_end_is_not_kept(
+    port: int, before: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also behind requests that are being worked on."""
+    monkeypatch.setattr(patience, "HEAD_BYTES", 1_000)
+    async with connected(port) as (reader, writer), asyncio.timeout(10):
+        writer.write(before + HEAD + b"Name: " + b"x" * 1_000)
+        heard = await reader.read()
+    assert heard.count(b" 400 ") == 1
+    assert b"longer than 1000 bytes" in heard
 
 
 async def test_requests_one_after_the_other_are_answered_however_long_it_takes(

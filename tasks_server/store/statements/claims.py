@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Update, func, select, true, update
+from sqlalchemy import ColumnElement, Update, func, select, true, update
 
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.breakers import MAY_START, failures_of_its_tool
@@ -22,6 +23,14 @@ from tasks_server.store.statements.terms import (
 from tasks_server.store.statements.window import has_backlog, rank_in_backlog, running
 from tasks_server.store.tables import TASK
 
+STARTED: dict[str, Any] = {
+    "started_at": func.coalesce(t.started_at, now_ms()),
+    "dispatch_count": 0,
+    "status_message": None,
+    **NOT_WAITING,
+    **CHANGED,
+}
+
 
 def claim_if_waiting(
     task_id: str,
@@ -35,27 +44,20 @@ def claim_if_waiting(
     """Take a waiting task; whoever comes second, too late, or with an older attempt, gets no row.
 
     Neither does anybody while its owner has max_running tasks held, or while the circuit breaker of its tool is open,
-    unless it lets this task probe. has_backlog: others wait behind its window.
+    unless it lets this task probe.
     """
     within_limit = [] if max_running is None else [running(t.owner, max_running) < max_running]
     return (
         update(TASK)
         .where(waits(task_id, attempt), IN_TIME, *within_limit, true() if is_probe else MAY_START)
-        .values(
-            lease_worker=worker,
-            lease_until=now_ms() + lease_ms,
-            started_at=func.coalesce(t.started_at, now_ms()),
-            dispatch_count=0,
-            status_message=None,
-            **NOT_WAITING,
-            **CHANGED,
-        )
-        .returning(
-            *TASK.c,
-            has_backlog().label("has_backlog"),
-            failures_of_its_tool().label("failures_of_its_tool"),
-        )
+        .values(lease_worker=worker, lease_until=now_ms() + lease_ms, **STARTED)
+        .returning(*TASK.c, *around_claimed())
     )
+
+
+def around_claimed() -> tuple[ColumnElement[Any], ...]:
+    """What is told of a claimed task beside its columns. has_backlog: others wait behind its window."""
+    return has_backlog().label("has_backlog"), failures_of_its_tool().label("failures_of_its_tool")
 
 
 def claim_one_at_a_time(task_id: str) -> Selection:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cache
 
 from sqlalchemy import and_, select
 
+from tasks_server.store.statements.given import is_given
 from tasks_server.store.statements.terms import IS_OPEN, IS_OUTSTANDING, NOT_EXPIRED, Selection, q, t
 from tasks_server.store.tables import ARTIFACT, INPUT_REQUEST, TASK
 
 
-def tasks_by_id(ids: Sequence[str]) -> Selection:
-    """These tasks, a row for each outstanding question (or one row without), as one consistent snapshot.
+@cache
+def tasks_by_id(*, is_sqlite: bool) -> Selection:
+    """The given tasks, a row for each outstanding question (or one row without), as one consistent snapshot.
 
     A finished task past its time is as good as gone.
     """
     return (
         select(TASK, q.key.label("question_key"), q.request.label("question"))
         .outerjoin(INPUT_REQUEST, and_(q.task_id == t.id, IS_OUTSTANDING, IS_OPEN))
-        .where(t.id.in_(ids), NOT_EXPIRED)
+        .where(is_given(t.id, is_sqlite=is_sqlite), NOT_EXPIRED)
         .order_by(q.asked_at, q.key)
     )
 

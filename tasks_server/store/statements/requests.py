@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from sqlalchemy import Insert, Update, case, func, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.terms import (
@@ -25,20 +25,8 @@ from tasks_server.store.tables import INPUT_REQUEST, TASK, TASK_EVENT
 from tasks_server.task import Door, OutcomeKind, TaskStatus
 
 
-def insert_tasks() -> Insert:
-    return insert(TASK)
-
-
 def created_at(task_id: str) -> Selection:
     return select(t.created_at).where(t.id == task_id)
-
-
-def insert_tasks_unless_known(*, is_sqlite: bool) -> Insert:
-    """Insert those whose (owner, idempotency key) is not there; waits for whoever inserts it at this moment."""
-    dialect = sqlite if is_sqlite else postgresql
-    return dialect.insert(TASK).on_conflict_do_nothing(
-        index_elements=[t.owner, t.idempotency_key], index_where=t.idempotency_key.is_not(None)
-    )
 
 
 def tasks_under_keys(keys: Sequence[tuple[str, str | None]]) -> Selection:
@@ -48,10 +36,12 @@ def tasks_under_keys(keys: Sequence[tuple[str, str | None]]) -> Selection:
     )
 
 
+@cache
 def insert_questions() -> Insert:
     return insert(INPUT_REQUEST)
 
 
+@cache
 def insert_events() -> Insert:
     """Only after a statement that locked the task's row in the same transaction: ids then follow commits."""
     return insert(TASK_EVENT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Delete, delete, select
@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 
 from tasks_server.store.database import began_ms, now_ms
+from tasks_server.store.statements.given import is_given
 from tasks_server.store.statements.terms import Selection
 from tasks_server.store.tables import SESSION, SESSION_SUBSCRIPTION
 
@@ -17,8 +18,10 @@ s = SESSION.c
 u = SESSION_SUBSCRIPTION.c
 
 
-def sessions_by_id(ids: Sequence[str]) -> Selection:
-    return select(SESSION).where(s.id.in_(ids), s.expires_at > now_ms())
+@cache
+def sessions_by_id(*, is_sqlite: bool) -> Selection:
+    """The given sessions."""
+    return select(SESSION).where(is_given(s.id, is_sqlite=is_sqlite), s.expires_at > now_ms())
 
 
 def put_session(

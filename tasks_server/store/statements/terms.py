@@ -19,7 +19,7 @@ Selection: TypeAlias = Select[*tuple[Any, ...]]
 t = TASK.c
 q = INPUT_REQUEST.c
 
-IS_OPEN = t.status.in_([str(status) for status in sorted(OPEN)])
+IS_OPEN = or_(*(t.status == str(status) for status in sorted(OPEN)))
 NOT_EXPIRED = or_(t.finished_at.is_(None), t.expires_at.is_(None), t.expires_at > now_ms())
 # What has missed a deadline of its own is not started any more; upkeep ends it.
 IN_TIME = and_(
@@ -81,9 +81,14 @@ def clock() -> Selection:
 
 
 def finished(kind: OutcomeKind, outcome: str | None) -> dict[str, Any]:
+    """Columns of a finished task."""
+    return finished_as(STATUS_OF_OUTCOME[kind], kind, outcome)
+
+
+def finished_as(status: Any, kind: Any, outcome: Any) -> dict[str, Any]:
     """Columns of a finished task. How long it is kept counts from its end, so the ttl is settled now."""
     return {
-        "status": STATUS_OF_OUTCOME[kind],
+        "status": status,
         "outcome_kind": kind,
         "outcome": outcome,
         "finished_at": now_ms(),

@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Boolean,
     ColumnElement,
-    Text,
     Update,
     cast,
     exists,
@@ -25,7 +23,6 @@ from sqlalchemy import (
     update,
 )
 
-from tasks_server.encoding import encode_text
 from tasks_server.store.database import now_ms
 from tasks_server.store.statements.terms import (
     IS_ANNOUNCED,
@@ -47,40 +44,14 @@ PRIORITY_STEP = 2**44 * PLACES
 ONE: ColumnElement[int] = literal_column("1")
 
 
-def backlog_rank(priority: int, created_at: int, place: int) -> int:
-    """The place in the line behind a window: the lowest goes next."""
-    return (HIGHEST_PRIORITY - priority) * PRIORITY_STEP + created_at * PLACES + place % PLACES
-
-
-def state_of_lanes(
-    lanes: Sequence[Lane], window: int, max_queued: int | None, *, is_sqlite: bool
-) -> Selection:
-    """A row per lane: the time, how full its window is, whether there is a line behind it.
-
-    With a quota also how much its owner has waiting in all his queues, counted up to the quota.
-    """
-    owner, queue, source = _lanes_as_rows(lanes, is_sqlite=is_sqlite)
-    columns: list[ColumnElement[Any]] = [
-        now_ms().label("now"),
-        owner.label("owner"),
-        queue.label("queue"),
-        _count(IS_ANNOUNCED, t.owner == owner, t.queue == queue, limit=window).label("announced"),
-        _exists_backlog(owner, queue).label("has_backlog"),
-    ]
-    if max_queued is not None:
-        announced = _count(IS_ANNOUNCED, t.owner == owner, limit=max_queued)
-        columns.append((announced + _count(IS_BACKLOG, t.owner == owner, limit=max_queued)).label("queued"))
-    return select(*columns).select_from(source)
-
-
 def room_in_lane(lane: Lane, window: int, max_running: int | None) -> Selection:
     """How many more a window takes; with a limit on running tasks, also how many more it makes sense to announce."""
     owner, queue = lane
     columns: list[ColumnElement[Any]] = [
-        (window - _count(IS_ANNOUNCED, t.owner == owner, t.queue == queue, limit=window)).label("in_window")
+        (window - count_up_to(window, IS_ANNOUNCED, t.owner == owner, t.queue == queue)).label("in_window")
     ]
     if max_running is not None:
-        announced = _count(IS_ANNOUNCED, t.owner == owner, limit=max_running)
+        announced = count_up_to(max_running, IS_ANNOUNCED, t.owner == owner)
         columns.append((max_running - running(literal(owner), max_running) - announced).label("to_run"))
     return select(*columns)
 
@@ -154,24 +125,13 @@ def rank_in_backlog() -> ColumnElement[int]:
     return (HIGHEST_PRIORITY - t.priority) * cast(PRIORITY_STEP, BigInteger) + t.created_at * PLACES
 
 
-def _lanes_as_rows(
-    lanes: Sequence[Lane], *, is_sqlite: bool
-) -> tuple[ColumnElement[Any], ColumnElement[Any], Any]:
-    if is_sqlite:
-        rows = func.json_each(encode_text(lanes)).table_valued("value", name="lane")
-        return func.json_extract(rows.c.value, "$[0]"), func.json_extract(rows.c.value, "$[1]"), rows
-    owners, queues = ([lane[at] for lane in lanes] for at in (0, 1))
-    arrays = func.unnest(literal(owners, ARRAY(Text)), literal(queues, ARRAY(Text)))
-    rows = arrays.table_valued("owner", "queue", name="lane").render_derived()
-    return rows.c.owner, rows.c.queue, rows
-
-
-def _count(*conditions: ColumnElement[bool], limit: int) -> ColumnElement[int]:
+def count_up_to(limit: int, *conditions: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many tasks meet the conditions; more than the limit are not looked at."""
     counted = select(ONE).select_from(TASK).where(*conditions).limit(limit).correlate_except(TASK)
     return select(func.count()).select_from(counted.subquery()).scalar_subquery()
 
 
-def _exists_backlog(owner: ColumnElement[Any], queue: ColumnElement[Any]) -> ColumnElement[bool]:
+def exists_backlog(owner: ColumnElement[Any], queue: ColumnElement[Any]) -> ColumnElement[bool]:
     behind = TASK.alias("behind")
     return exists(
         select(ONE).where(

@@ -117,7 +117,7 @@ class Stack:
 async def _lists_tools(http: httpx2.AsyncClient, url: str) -> bool:
     """Whether a server knows of the worker by now."""
     listing = Request.of("tools/list")
-    answer = await http.post(url, content=json.dumps(listing.body), headers=list(listing.headers))
+    answer = await http.post(url, content=json.dumps(listing.body), headers=listing.wire_headers)
     return A_TOOL in {tool["name"] for tool in answer.json()["result"]["tools"]}
 
 

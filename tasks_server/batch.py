@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from tasks_server.store.outage import is_outage
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -17,24 +15,38 @@ class Batch(Generic[Item, Result]):
 
     An idle batch adds no delay: the first item starts at once, alone. `perform` gets the items in order of
     arrival and returns one result each. If it fails for several items, each is tried alone, so that a bad item
-    fails only its own caller; but an outage of the database is everybody's.
+    fails only its own caller; but what `hits_all` (an outage of the database) is everybody's.
     """
 
     def __init__(
-        self, perform: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, limit: int = 500
+        self,
+        perform: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        limit: int = 500,
+        hits_all: Callable[[BaseException], bool] = lambda error: False,
     ) -> None:
         self._perform = perform
         self._limit = limit
+        self._hits_all = hits_all
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def submit(self, item: Item) -> Result:
-        """The result for this item. Raises what `perform` raised for it."""
+    def begin(self, item: Item) -> asyncio.Future[Result]:
+        """The result for this item, or what `perform` raised for it, when it is there."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._running is None:
             self._running = asyncio.create_task(self._drain())
-        return await future
+        return future
+
+    async def submit(self, item: Item) -> Result:
+        """The result for this item. Raises what `perform` raised for it."""
+        return await self.begin(item)
+
+    async def idle(self) -> None:
+        """Wait until everything that has been begun is done."""
+        while self._running is not None:
+            await asyncio.wait([self._running])
 
     async def _drain(self) -> None:
         try:
@@ -50,7 +62,7 @@ class Batch(Generic[Item, Result]):
         try:
             results = await self._perform([item for item, _ in batch])
         except Exception as error:
-            if len(batch) > 1 and not is_outage(error):
+            if len(batch) > 1 and not self._hits_all(error):
                 for entry in batch:
                     await self._settle([entry])
                 return

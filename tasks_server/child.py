@@ -62,6 +62,11 @@ class Child:
     def is_running(self) -> bool:
         return self._process.returncode is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative if a signal ended it."""
+        return self._process.returncode
+
     def release(self) -> None:
         """Let a held child read the end of its stdin."""
         if self._process.stdin is not None:
