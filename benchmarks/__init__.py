@@ -1,0 +1,1 @@
+"""How fast this server is, measured beside a peer and beside a floor in one run: `make bench`."""
