@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -34,25 +35,34 @@ Detail = Callable[[PostgresServer, Effort, Findings], Coroutine[None, None, None
 
 
 async def jobs(server: PostgresServer, effort: Effort, findings: Findings) -> None:
-    """Jobs that wait for 20 ms, and what a job that does nothing costs its worker."""
-    async with ground(server, "jobs") as on, ours()(on) as running:
-        worker = psutil.Process(running.workers[0].pid)
-        await measures.completed(running.url, on.pulse, 500)
-        ideal = CONCURRENCY * 1000 / JOB_MS
-        for tool, what in (
-            ("pause", f"jobs of {JOB_MS} ms at concurrency {CONCURRENCY}"),
-            ("nothing", "jobs that do nothing"),
-        ):
-            cpu, all_cores = worker.cpu_times(), psutil.cpu_times()
-            rate, _ = await measures.completed(running.url, on.pulse, effort.many, tool)
-            spent = _spent(cpu, worker.cpu_times())
+    """Jobs that wait for 20 ms, and what a job that does nothing costs its worker; all of them wait in the queue."""
+    ideal = CONCURRENCY * 1000 / JOB_MS
+    for tool, what in (
+        ("pause", f"jobs of {JOB_MS} ms at concurrency {CONCURRENCY}"),
+        ("nothing", "jobs that do nothing"),
+    ):
+        async with ground(server, "jobs") as on, ours()(on) as running:
+            await running.workers[0].stop()
+            task_ids = await measures.submit_all(running.url, effort.many, tool)
+            on.pulse.clear()
+            counting = asyncio.ensure_future(on.pulse.count(effort.many))
+            assert running.start_worker is not None
+            worker = await running.start_worker()
+            process = psutil.Process(worker.pid)
+            await on.pulse.count(effort.many // 10)
+            cpu, all_cores, began = process.cpu_times(), psutil.cpu_times(), len(on.pulse.moments)
+            await asyncio.wait_for(counting, measures.SETTLE_SECONDS + effort.many / 20)
+            spent = _spent(cpu, process.cpu_times()) / (effort.many - began)
             busy = _busy(all_cores, psutil.cpu_times())
+            moments = sorted(on.pulse.moments)[began:]
+            rate = (len(moments) - 1) / ((moments[-1] - moments[0]) / 1e9)
             share = f", {rate / ideal:.0%} of the ideal {ideal:,.0f}/s" if tool == "pause" else ""
             findings.add(
                 what,
-                f"{rate:,.0f}/s{share}; the worker spends {spent / effort.many * 1e6:,.0f} µs of CPU a job; "
+                f"{rate:,.0f}/s{share}; the worker spends {spent * 1e6:,.0f} µs of CPU a job; "
                 f"{busy:.0%} of all cores are busy",
             )
+            await measures.check_completed(running.url, task_ids)
 
 
 async def two_workers(server: PostgresServer, effort: Effort, findings: Findings) -> None:

@@ -61,7 +61,7 @@ async def completed(url: str, pulse: Pulse, number: int, tool: str = "nothing") 
     task_ids = await submit_all(url, number, tool)
     await asyncio.wait_for(counting, SETTLE_SECONDS + number / 20)
     rate = number / ((max(pulse.moments) - began) / 1e9)
-    await _check_completed(url, task_ids)
+    await check_completed(url, task_ids)
     return rate, task_ids
 
 
@@ -115,7 +115,8 @@ async def submit_all(url: str, number: int, tool: str) -> list[str]:
     return [task_id for part in made for task_id in part]
 
 
-async def _check_completed(url: str, task_ids: Sequence[str]) -> None:
+async def check_completed(url: str, task_ids: Sequence[str]) -> None:
+    """Wait until all of them have completed."""
     waiting = iter(task_ids)
 
     async def client() -> None:

@@ -21,8 +21,7 @@ class Pulse:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
         self._socket.bind(str(self._path))
         self._socket.setblocking(False)
-        self._wanted = 0
-        self._reached = asyncio.Event()
+        self._waiting: list[tuple[int, asyncio.Event]] = []
         asyncio.get_running_loop().add_reader(self._socket, self._read)
 
     @property
@@ -34,10 +33,10 @@ class Pulse:
 
     async def count(self, number: int) -> None:
         """Wait until so many runs have begun since `clear`."""
-        self._wanted = number
-        self._reached.clear()
         if len(self.moments) < number:
-            await self._reached.wait()
+            reached = asyncio.Event()
+            self._waiting.append((number, reached))
+            await reached.wait()
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket)
@@ -50,5 +49,7 @@ class Pulse:
                 self.moments.append(struct.unpack("!q", self._socket.recv(64))[0])
         except BlockingIOError:
             pass
-        if len(self.moments) >= self._wanted:
-            self._reached.set()
+        for number, reached in self._waiting:
+            if len(self.moments) >= number:
+                reached.set()
+        self._waiting = [(number, reached) for number, reached in self._waiting if not reached.is_set()]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -43,6 +44,8 @@ class Running:
     workers: tuple[Started, ...]
     started_seconds: tuple[float, float] = (0.0, 0.0)
     """From the command until it served, and until a worker was there."""
+    start_worker: Callable[[], Awaitable[Started]] | None = None
+    """Another one, with the same options."""
 
     @property
     def memory_bytes(self) -> tuple[int, int]:
@@ -77,16 +80,20 @@ async def _ours(
             raise RuntimeError(migration.output)
         options = ("--tools", tools, "--concurrency", str(CONCURRENCY))
         began = time.monotonic()
-        working = [starter.tasks_server("worker", *options, env=env, cwd=ROOT) for _ in range(workers)]
-        for worker in working:
+
+        async def start_worker() -> Started:
+            worker = starter.tasks_server("worker", *options, env=env, cwd=ROOT)
             await worker.line("worker .* offers", START_TIMEOUT_SECONDS)
+            return worker
+
+        working = await asyncio.gather(*(start_worker() for _ in range(workers)))
         worked_after = time.monotonic() - began
         several = ("--processes", str(processes)) if processes > 1 else ()
         began = time.monotonic()
         server = starter.tasks_server("serve", "--port", "0", *several, env=env, cwd=ROOT)
         url = (await server.line(r"Listening on (http://[^/\s]+)", START_TIMEOUT_SECONDS))[1]
         served_after = time.monotonic() - began
-        yield Running(f"{url}/mcp", (server,), tuple(working), (served_after, worked_after))
+        yield Running(f"{url}/mcp", (server,), tuple(working), (served_after, worked_after), start_worker)
     finally:
         starter.destroy()
 

@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -27,15 +30,21 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
 HIDDEN_MS = 5_000
+AHEAD_SECONDS = 0.02
 LOOKS_AT_PER_SLOT = 4
 LOOKS_AT_LEAST_AT = 100
 
-Handle = Callable[[str, int, str], Awaitable[None]]
-"""Takes task id, attempt and queue."""
+Slot = AbstractAsyncContextManager[None]
+Handle = Callable[[str, int, str, Slot], Awaitable[None]]
+"""Takes task id, attempt, queue, and the slot that the tool is to run in."""
 
 
 class Slots:
-    """How many tasks this process runs at once, over all its queues."""
+    """How many tools this process runs at once, over all its queues.
+
+    Tasks are claimed a little ahead, so that a slot does not stand empty while the next one is fetched; but only as
+    many as are going to find a slot in a moment, by how fast tools have been ending: others could run them meanwhile.
+    """
 
     def __init__(self, concurrency: int) -> None:
         self.concurrency = concurrency
@@ -46,11 +55,27 @@ class Slots:
         # Picking reserves a slot across several awaits, so one queue picks at a time.
         self.picking = asyncio.Lock()
         self.turn = asyncio.Lock()
+        self._free = asyncio.Semaphore(concurrency)
+        self._ends: deque[float] = deque(maxlen=concurrency)
 
     @property
-    def used(self) -> int:
-        """Counted from the running jobs themselves, so that no failure can leak a slot."""
-        return sum(worker.busy for worker in self.workers)
+    def wanted(self) -> int:
+        """How many more tasks to claim. Counted from the jobs themselves, so that no failure can leak a slot."""
+        return self.concurrency + self._ahead() - sum(worker.busy for worker in self.workers)
+
+    def _ahead(self) -> int:
+        since = time.monotonic() - self._ends[0] if self._ends else math.inf
+        soon = int(len(self._ends) / max(since, AHEAD_SECONDS) * AHEAD_SECONDS)
+        return min(soon, self.concurrency // 2)
+
+    @asynccontextmanager
+    async def slot(self, ended: Callable[[], None]) -> AsyncGenerator[None]:
+        """One slot, as soon as there is one. What is left to do after it needs none; `ended` is told."""
+        async with self._free:
+            yield
+        self._ends.append(time.monotonic())
+        ended()
+        self.wake()
 
     def take_in(self, newcomer: QueueWorker) -> None:
         """Another worker picks from now on. What a failed one had started goes on, and counts until it is done."""
@@ -77,6 +102,7 @@ class QueueWorker(Worker):
         self._slots = slots
         self._handle = handle
         self._woken = asyncio.Event()
+        self._ending: set[str] = set()
         super().__init__(
             functions=[func(self._run, name=RUN)],
             queue_name=queue_key(queue),
@@ -92,8 +118,8 @@ class QueueWorker(Worker):
 
     @property
     def busy(self) -> int:
-        """How many of this queue's jobs are running."""
-        return len(self.tasks)
+        """How many of this queue's jobs have a slot, or want one. Those whose ends pile up count, too."""
+        return len(self.tasks) - min(len(self._ending), self._slots.concurrency)
 
     def wake(self) -> None:
         self._woken.set()
@@ -111,11 +137,11 @@ class QueueWorker(Worker):
 
     async def _poll_iteration(self) -> None:
         async with self._slots.picking:
-            free = self._slots.concurrency - self._slots.used
-            if not self.allow_pick_jobs or self._slots.paused or free <= 0:
+            wanted = self._slots.wanted
+            if not self.allow_pick_jobs or self._slots.paused or wanted <= 0:
                 return
             picked = await self._jobs.pick(
-                self._queue, free, looks_at=self.queue_read_limit, hidden_ms=HIDDEN_MS
+                self._queue, wanted, looks_at=self.queue_read_limit, hidden_ms=HIDDEN_MS
             )
             for job in picked:
                 if job not in self.tasks:
@@ -126,6 +152,7 @@ class QueueWorker(Worker):
     def _begin(self, job: str) -> None:
         def ended(_: object) -> None:
             del self.tasks[job]
+            self._ending.discard(job)
             self._slots.wake()
 
         self.tasks[job] = self.loop.create_task(self.run_job(job, 0), name=f"job {job}")
@@ -135,11 +162,12 @@ class QueueWorker(Worker):
         """Nothing of what arq writes about a running job is needed: its id says what to run, SQL what became of it."""
         task_id, _, attempt = job_id.rpartition(":")
         try:
-            await self._run({}, task_id, int(attempt))
+            await self._run({"job": job_id}, task_id, int(attempt))
         except Exception:
             # The dispatcher announces it again, less and less often.
             log.exception("job %s has failed", job_id)
             await self._jobs.forget(self._queue, job_id)
 
     async def _run(self, ctx: dict[Any, Any], task_id: str, attempt: int) -> None:
-        await self._handle(task_id, attempt, self._queue)
+        slot = self._slots.slot(lambda: self._ending.add(ctx["job"]))
+        await self._handle(task_id, attempt, self._queue, slot)

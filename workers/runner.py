@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from tasks_server.artifacts import ArtifactStore
@@ -67,8 +67,10 @@ class Runner:
         # Tasks that may be held already but have no session yet, and whether somebody has changed them meanwhile.
         self._claiming: dict[str, bool] = {}
 
-    async def run(self, task_id: str, attempt: int, queue: str) -> None:
-        """The whole of it; does nothing if the task is not there to be claimed."""
+    async def run(
+        self, task_id: str, attempt: int, queue: str, slot: AbstractAsyncContextManager[None]
+    ) -> None:
+        """The whole of it; does nothing if the task is not there to be claimed. slot: for the tool to run in."""
         self._claiming[task_id] = False
         try:
             session = await self._claim(task_id, attempt, queue)
@@ -80,7 +82,8 @@ class Runner:
             if nudged:
                 with suppress(*DATABASE_UNAVAILABLE):  # then the next renewal notices
                     await self.look_at(task_id)
-            outcome = await self._perform(session)
+            async with slot:
+                outcome = await self._perform(session)
             await self._endings.record(session, outcome)
         finally:
             if self.sessions.get(task_id) is session:

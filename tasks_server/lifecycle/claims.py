@@ -92,12 +92,16 @@ class Claims(Notes, Questions, Ends):
             "lease_ms": self._lease_ms,
             **({} if is_sqlite else {"kind": EventKind.ATTEMPT, "worker_json": encode_text(self.worker_id)}),
         }
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(claim, parameters)).all()
+        # A claim that a crash undoes is no loss: the task waits again, and whoever had it is fenced off.
+        async with self._database.quick_transaction(is_durable=False) as connection:
+            rows = await connection.fetch(claim, parameters)
             # What cannot be read is not claimed: then each is tried alone.
             taken = {(row.id, row.attempt): _Taken(row, task_from_row(row)) for row in rows}
-            if is_sqlite:
-                await insert_events(connection, [self._attempt(row) for row in rows])
+            if is_sqlite and rows:
+                log, given = together_sql.log_events()
+                await connection.fetch(
+                    log, given.parameters([tuple(self._attempt(row).values()) for row in rows])
+                )
         return [taken.get(each) for each in wanted]
 
     async def _claim_alone(self, task_id: str, attempt: int) -> Task | None:

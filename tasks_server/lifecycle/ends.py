@@ -112,8 +112,8 @@ class Ends(Fenced):
         """The rows of those that could be ended at once."""
         change, given = together_sql.finish_all_held(is_sqlite=self._database.is_sqlite)
         parameters = given.parameters([ending.as_row() for ending in endings]) | {"worker": self.worker_id}
-        async with self._database.writing() as connection:
-            rows = (await connection.execute(change, parameters)).all()
+        async with self._database.quick_writing() as connection:
+            rows = await connection.fetch(change, parameters)
         ended = {row.id: row for row in rows}
         return [ended.get(ending.held.task_id) for ending in endings]
 

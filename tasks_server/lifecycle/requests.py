@@ -17,7 +17,7 @@ from tasks_server.errors import TasksError
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.answers import go_on
 from tasks_server.lifecycle.quotas import USUAL_QUOTAS, Quotas
-from tasks_server.lifecycle.submissions import Submitted, submit_together
+from tasks_server.lifecycle.submissions import Submitted, are_plain, submit_plain, submit_together
 from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
 from tasks_server.store.outage import PAUSE_SECONDS, is_outage
 from tasks_server.store.statements import reading as reading_sql
@@ -53,8 +53,13 @@ class ClientRequests:
     async def _create_together(self, news: Sequence[NewTask]) -> Sequence[Submitted]:
         submitted: Sequence[Submitted] | None = None
         try:
-            async with self._database.transaction() as connection:
-                submitted = await self._submit(connection, news)
+            if are_plain(news):
+                async with self._database.quick_transaction() as connection:
+                    is_sqlite = self._database.is_sqlite
+                    submitted = await submit_plain(connection, news, self._quotas, is_sqlite=is_sqlite)
+            else:
+                async with self._database.transaction() as connection:
+                    submitted = await self._submit(connection, news)
         except DATABASE_UNAVAILABLE as error:
             if submitted is None or not is_outage(error):
                 raise

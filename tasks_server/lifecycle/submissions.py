@@ -7,15 +7,17 @@ dispatch window holds is recorded without being announced; what he may not have 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tasks_server.encoding import decode_json, encode_canonical
 from tasks_server.errors import IdempotencyConflict, TasksError, TooManyQueued
 from tasks_server.lifecycle.quotas import Quotas
+from tasks_server.store.quick import Quick
 from tasks_server.store.rows import (
     first_ttl_ms,
     new_task_as_read,
@@ -46,6 +48,20 @@ class Submitted:
         return isinstance(self.outcome, Task) and self.outcome.id == new.id
 
 
+def are_plain(news: Sequence[NewTask]) -> bool:
+    """Whether nothing has to be looked up or recorded but the tasks themselves."""
+    return not any(new.idempotency_key is not None or new.answers for new in news)
+
+
+async def submit_plain(
+    connection: Quick, news: Sequence[NewTask], quotas: Quotas, *, is_sqlite: bool
+) -> Sequence[Submitted]:
+    """The same for tasks that `are_plain`."""
+    insert, given = _insertion(news, quotas, is_sqlite=is_sqlite)
+    recorded = _recorded(news, await connection.fetch(insert, given))
+    return [_result(new, recorded.get(new.id), None, quotas) for new in news]
+
+
 async def submit_together(
     connection: AsyncConnection, news: Sequence[NewTask], quotas: Quotas, *, is_sqlite: bool
 ) -> Sequence[Submitted]:
@@ -54,7 +70,8 @@ async def submit_together(
     fresh = [new for new in news if _key(new) not in known]
     recorded: dict[str, Submitted] = {}
     if fresh:
-        recorded = await _record(connection, fresh, quotas, is_sqlite=is_sqlite)
+        insert, given = _insertion(fresh, quotas, is_sqlite=is_sqlite)
+        recorded = _recorded(fresh, (await connection.execute(insert, given)).all())
         # Under a key somebody else may have been first, in this very batch or on another server.
         known |= await _under_keys(connection, [new for new in fresh if new.id not in recorded])
     submitted = [_result(new, recorded.get(new.id), known.get(_key(new)), quotas) for new in news]
@@ -103,18 +120,22 @@ def _result(new: NewTask, recorded: Submitted | None, row: Any | None, quotas: Q
     return Submitted(task_from_row(row))
 
 
-async def _record(
-    connection: AsyncConnection, news: Sequence[NewTask], quotas: Quotas, *, is_sqlite: bool
-) -> dict[str, Submitted]:
-    """Insert what is admitted, each within its owner's window or behind it; by id."""
+def _insertion(
+    news: Sequence[NewTask], quotas: Quotas, *, is_sqlite: bool
+) -> tuple[Executable, dict[str, Any]]:
+    """Inserts what is admitted, each within its owner's window or behind it."""
     insert, given = submitting_sql.insert_new(
         quotas.window,
         quotas.max_queued,
         unless_known=any(new.idempotency_key is not None for new in news),
         is_sqlite=is_sqlite,
     )
-    rows = [_row(new, place) for place, new in enumerate(news)]
-    inserted = {row.id: row for row in await connection.execute(insert, given.parameters(rows))}
+    return insert, given.parameters([_row(new, place) for place, new in enumerate(news)])
+
+
+def _recorded(news: Sequence[NewTask], rows: Iterable[Any]) -> dict[str, Submitted]:
+    """What was inserted, by id."""
+    inserted = {row.id: row for row in rows}
     return {
         new.id: Submitted(new_task_as_read(new, row.created_at), announce=row.announced_at is not None)
         for new in news

@@ -19,6 +19,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from tasks_server.errors import ConfigurationError
 from tasks_server.store.postgresql_connection import PREPARING_FAILED, postgresql_engine
+from tasks_server.store.quick import Quick, ThroughSqlalchemy, direct, direct_transaction
 from tasks_server.store.sqlite_connection import SqliteConnections
 
 SQLITE_DRIVER = "sqlite+aiosqlite"
@@ -29,6 +30,7 @@ DATABASE_UNAVAILABLE = (DBAPIError, NoConnectionFree, OSError, TimeoutError, *PR
 
 SQLITE_BUSY_SECONDS = 15
 SQLITE_READERS = 4
+QUICK_CONNECTIONS = 4
 
 
 class _Clock(FunctionElement[int]):
@@ -64,7 +66,7 @@ def _clock_of_postgresql(element: _Clock, compiler: Any, **_: Any) -> str:
 
 
 class Database:
-    """Where statements run: alone (`reading`, `writing`) or several in one transaction.
+    """Where statements run: alone (`reading`, `writing`) or several in one transaction; some of them quickly.
 
     SQLite has one writer at a time, so one connection does this process's writing and others read beside it;
     PostgreSQL gets one pool. A single statement needs no BEGIN and COMMIT of its own and is sent without.
@@ -81,6 +83,12 @@ class Database:
         else:
             self._writer = postgresql_engine(self.url, limits_statements=limits_statements)
             self._reader = self._writer
+            self._quick = postgresql_engine(
+                self.url,
+                limits_statements=limits_statements,
+                plans_once=True,
+                connections=QUICK_CONNECTIONS,
+            )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncConnection]:
@@ -100,8 +108,43 @@ class Database:
         async with self._reader.connect() as connection:
             yield await connection.execution_options(isolation_level="AUTOCOMMIT")
 
+    @asynccontextmanager
+    async def quick_reading(self) -> AsyncGenerator[Quick]:
+        """`reading` for statements that are built once and run all the time."""
+        if self.is_sqlite:
+            async with self.reading() as connection:
+                yield ThroughSqlalchemy(connection)
+        else:
+            async with direct(self._quick) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def quick_writing(self) -> AsyncGenerator[Quick]:
+        """`writing` for statements that are built once and run all the time."""
+        if self.is_sqlite:
+            async with self.writing() as connection:
+                yield ThroughSqlalchemy(connection)
+        else:
+            async with direct(self._quick) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def quick_transaction(self, *, is_durable: bool = True) -> AsyncGenerator[Quick]:
+        """`transaction` for statements that are built once and run all the time.
+
+        is_durable False: a crash of PostgreSQL may undo it, or the power going; nobody waits for its disk.
+        """
+        if self.is_sqlite:
+            async with self.transaction() as connection:
+                yield ThroughSqlalchemy(connection)
+        else:
+            async with direct_transaction(self._quick, is_durable=is_durable) as connection:
+                yield connection
+
     async def close(self) -> None:
         await self._writer.dispose()
+        if not self.is_sqlite:
+            await self._quick.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()
         await self._sqlite.ended()

@@ -34,12 +34,18 @@ class StatementTimedOut(TimeoutError):
     """PostgreSQL has not answered in time. Whether it has done what it was told is not known."""
 
 
-def postgresql_engine(url: str, *, limits_statements: bool) -> AsyncEngine:
-    """limits_statements: one that takes longer than `STATEMENT_SECONDS` fails, and its connection is given up."""
+def postgresql_engine(
+    url: str, *, limits_statements: bool, plans_once: bool = False, connections: int = CONNECTIONS
+) -> AsyncEngine:
+    """limits_statements: one that takes longer than `STATEMENT_SECONDS` fails, and its connection is given up.
+
+    plans_once: what is prepared is planned for any parameters.
+    """
     engine = create_async_engine(
         url,
-        pool_size=CONNECTIONS,
+        pool_size=connections,
         max_overflow=0,
+        pool_use_lifo=True,  # what was used last is warm: in its caches, and in what it has prepared
         pool_pre_ping=False,
         pool_recycle=RECYCLE_SECONDS,
         connect_args={
@@ -50,6 +56,8 @@ def postgresql_engine(url: str, *, limits_statements: bool) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _keep_alive)
     if limits_statements:
         event.listen(engine.sync_engine, "connect", _let_go_of_locks)
+    if plans_once:
+        event.listen(engine.sync_engine, "connect", _plan_once)
     event.listen(engine.sync_engine, "handle_error", _give_up_connection)
     return engine
 
@@ -68,10 +76,16 @@ def _keep_alive(connection: Any, _: Any) -> None:
 
 def _let_go_of_locks(connection: Any, _: Any) -> None:
     """By a statement, because poolers in between refuse settings that they do not know at the start."""
-    limit = f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_SECONDS * 1000:.0f}"
+    _send(connection, f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_SECONDS * 1000:.0f}")
 
+
+def _plan_once(connection: Any, _: Any) -> None:
+    _send(connection, "SET plan_cache_mode = force_generic_plan")
+
+
+def _send(connection: Any, statement: str) -> None:
     async def send(driver: Any) -> None:
-        await driver.execute(limit)
+        await driver.execute(statement)
 
     connection.run_async(send)
 

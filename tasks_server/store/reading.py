@@ -70,8 +70,8 @@ class TaskReader:
         questions: dict[str, list[InputRequest]] = defaultdict(list)
         is_sqlite = self._database.is_sqlite
         query, wanted = reading_sql.tasks_by_id(is_sqlite=is_sqlite), given_ids(unique, is_sqlite=is_sqlite)
-        async with self._database.reading() as connection:
-            for row in await connection.execute(query, wanted):
+        async with self._database.quick_reading() as connection:
+            for row in await connection.fetch(query, wanted):
                 if row.id not in found:
                     found[row.id] = _read(row)
                 if row.question_key is not None:

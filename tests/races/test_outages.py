@@ -7,7 +7,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 
 import pytest
 from sqlalchemy import text
@@ -103,7 +103,7 @@ async def test_a_cancel_between_claim_and_start_is_not_overheard(record: Record,
         publish_catalog=publish,
     )
     task = await record.create(name="work", arguments="{}")
-    running = asyncio.create_task(runner.run(task.id, 0, task.queue))
+    running = asyncio.create_task(runner.run(task.id, 0, task.queue, nullcontext()))
     await announcer.gate.reached.wait()
     await another.service.cancel(OWNER, task.id)
     await runner.look_at(task.id)
@@ -200,6 +200,9 @@ async def test_a_task_survives_the_death_of_all_database_connections(record: Rec
     assert lines == list(range(steps))
 
 
+BACKEND = text("SELECT pg_backend_pid() AS pid")
+
+
 async def connections_of(record: Record) -> list[int]:
     """As many connections as a test needs of this process, opened and kept."""
     together = asyncio.Barrier(3)
@@ -209,7 +212,12 @@ async def connections_of(record: Record) -> list[int]:
             await together.wait()
             return (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
 
-    return list(await asyncio.gather(one(), one(), one()))
+    async def quick() -> int:
+        async with record.database.quick_reading() as connection:
+            await together.wait()
+            return (await connection.fetch(BACKEND, {}))[0].pid
+
+    return [*await asyncio.gather(one(), one(), one()), *await asyncio.gather(quick(), quick(), quick())]
 
 
 async def kill_connections(survivor: Record, surviving: list[int]) -> None:

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import event
-
+from tests.store.overhearing import overhearing
 from tests.store.record import Record
 
 
@@ -28,21 +27,12 @@ class Traffic:
 def traffic(record: Record) -> Generator[Traffic]:
     """Count what this process sends while this lasts."""
     seen = Traffic()
-    database: Any = record.database
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    async def note(statement: str, _parameters: Any) -> None:
         seen.statements.append(statement)
 
-    def commit(_connection: Any) -> None:
+    async def commit() -> None:
         seen.commits += 1
 
-    engines = {database._writer.sync_engine, database._reader.sync_engine}
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-        event.listen(engine, "commit", commit)
-    try:
+    with overhearing(record, statement=note, commit=commit):
         yield seen
-    finally:
-        for engine in engines:
-            event.remove(engine, "before_cursor_execute", note)
-            event.remove(engine, "commit", commit)

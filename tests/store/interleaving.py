@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Gene
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import event, text
-from sqlalchemy.util import await_only
+from sqlalchemy import text
 
 from tasks_server.lifecycle.announce import Announcer
+from tests.store.overhearing import overhearing
 from tests.store.record import Record, writer_of
 from tests.support.waiting import wait_until
 
@@ -37,17 +37,11 @@ class Gate:
 def gate_before_commit(record: Record) -> Generator[Gate]:
     """Holds back the next commit of a transaction of this process: its row locks are taken, nothing is visible."""
     gate = Gate()
-
-    def hold(_connection: Any) -> None:
-        await_only(gate.pass_through())
-
-    engine = writer_of(record).sync_engine
-    event.listen(engine, "commit", hold)
-    try:
-        yield gate
-    finally:
-        gate.open()
-        event.remove(engine, "commit", hold)
+    with overhearing(record, commit=gate.pass_through, hears_reading=False):
+        try:
+            yield gate
+        finally:
+            gate.open()
 
 
 @contextmanager
@@ -56,19 +50,17 @@ def gate_before_statement(record: Record, number: int) -> Generator[Gate]:
     gate = Gate()
     seen = 0
 
-    def hold(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    async def hold(statement: str, _parameters: Any) -> None:
         nonlocal seen
         seen += not statement.startswith("BEGIN")
         if seen == number:
-            await_only(gate.pass_through())
+            await gate.pass_through()
 
-    engine = writer_of(record).sync_engine
-    event.listen(engine, "before_cursor_execute", hold)
-    try:
-        yield gate
-    finally:
-        gate.open()
-        event.remove(engine, "before_cursor_execute", hold)
+    with overhearing(record, statement=hold, hears_reading=False):
+        try:
+            yield gate
+        finally:
+            gate.open()
 
 
 class GatedAnnouncer(Announcer):

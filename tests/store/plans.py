@@ -6,8 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import event
-
+from tests.store.overhearing import overhearing
 from tests.store.record import Record
 
 MANY = 10_000
@@ -33,17 +32,12 @@ async def copies(record: Record, table: Any, row_id: str, to: str) -> None:
 def statements(record: Record) -> Generator[list[Statement]]:
     """What this process sends to its database while this lasts, with the parameters."""
     seen: list[Statement] = []
-    database: Any = record.database
 
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+    async def note(statement: str, parameters: Any) -> None:
         seen.append((statement, parameters))
 
-    engines = {database._writer.sync_engine, database._reader.sync_engine}
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
+    with overhearing(record, statement=note):
+        yield seen
 
 
 async def plan(record: Record, statement: Statement) -> tuple[str, list[str]]:

@@ -7,12 +7,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from tasks_server.lifecycle.claims import Claims
 from tasks_server.signals import TaskLogged, TaskProgressed
 from tasks_server.task import Progress, Task, TaskStatus
 from tasks_server.watch import Watch
+from tests.store.counting import traffic
 from tests.store.interleaving import GatedAnnouncer
 from tests.store.record import (
     ATTACHED,
@@ -232,22 +232,16 @@ async def test_signals_lost_in_an_outage_of_the_bus_are_made_good(
 
 async def test_many_followers_of_many_tasks_share_the_reading(server: Record):
     tasks = [await server.create() for _ in range(20)]
-    selects = 0
-
-    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        nonlocal selects
-        selects += "FROM task" in statement and statement.startswith("SELECT")
-
     async with server.service.watch(OWNER, [task.id for task in tasks]) as watch:
         await collect(watch, 20)
-        engine = server.database._reader.sync_engine
-        event.listen(engine, "before_cursor_execute", count)
-        await server.sql("UPDATE task SET revision = revision + 1")
-        await server.announcer.changed(*(task.id for task in tasks))
-        seen = await collect(watch, 20)
-        event.remove(engine, "before_cursor_execute", count)
+        with traffic(server) as sent:
+            await server.sql("UPDATE task SET revision = revision + 1")
+            await server.announcer.changed(*(task.id for task in tasks))
+            seen = await collect(watch, 20)
     assert {task.id for task in tasks} == {snapshot.id for snapshot in seen}
-    assert selects <= 3
+    assert (
+        sum("FROM task" in statement and statement.startswith("SELECT") for statement in sent.statements) <= 3
+    )
 
 
 async def test_what_a_quick_task_has_said_comes_before_its_end(server: Record):

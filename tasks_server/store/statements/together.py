@@ -97,3 +97,12 @@ def finish_all_held(*, is_sqlite: bool) -> tuple[Executable, Given]:
         .returning(t.id, t.owner, t.method, t.name)
     )
     return change, end
+
+
+@cache
+def log_events() -> tuple[Executable, Given]:
+    """For SQLite: insert the given events, of tasks whose rows are locked."""
+    events = Given({"task_id": TEXT, "at": NUMBER, "kind": TEXT, "body": TEXT}, is_sqlite=True)
+    names = ["task_id", "at", "kind", "body"]
+    rows = select(*(events[name] for name in names)).select_from(events.source)
+    return insert(TASK_EVENT).from_select(names, rows).returning(TASK_EVENT.c.id), events
