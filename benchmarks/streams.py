@@ -63,6 +63,7 @@ async def open_streams(running: Running, number: int) -> Streams:
         await asyncio.sleep(1.0)
         each = (running.memory_bytes[0] - before) / number
         rest = await _cpu_percent(server, REST_SECONDS)
+        connection.close()  # the server would not have kept it open for so long
         began = time.monotonic()
         await connection.result(cancel(task_id))
         await asyncio.gather(*following)

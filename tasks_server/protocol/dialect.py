@@ -7,6 +7,7 @@ How either reaches the client (one JSON body, an event stream, a line on stdout)
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,6 +42,10 @@ class Outlet(Protocol):
 
     async def closing(self) -> None:
         """Return when the stream should end: the server stops in a few seconds, or it has lasted long enough."""
+        ...
+
+    def stopping(self, stop: Callable[[], object]) -> AbstractContextManager[None]:
+        """Call `stop` when the server stops, while the block lasts. For who can do without a task that waits."""
         ...
 
 

@@ -76,7 +76,8 @@ class Compiled:
         if not records:
             return ()
         if self._row is None:
-            self._row = namedtuple("Row", records[0].keys())  # noqa: PYI024 - its columns are those of the statement
+            # Its columns are those of the statement.
+            self._row = namedtuple("Row", records[0].keys())  # noqa: PYI024  # pyright: ignore[reportUntypedNamedTuple]
         return [self._row._make(record) for record in records]
 
 

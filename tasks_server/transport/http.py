@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-import anyio
 import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -31,6 +30,7 @@ from tasks_server.errors import (
     UNSUPPORTED_PROTOCOL_VERSION,
 )
 from tasks_server.protocol.answers import Accepted, Final, Streamed
+from tasks_server.protocol.bell import Bell
 from tasks_server.protocol.eras import has_handshake
 from tasks_server.protocol.headers import PROTOCOL_VERSION, Headers
 from tasks_server.protocol.jsonrpc import MalformedMessage, decode
@@ -103,7 +103,7 @@ class McpEndpoint:
         self._load = load
         self._max_request_bytes = max_request_bytes
         self._stream_seconds = stream_seconds
-        self.bells: set[anyio.Event] = set()
+        self.bells: set[Bell] = set()
 
     def ring(self) -> None:
         """Tell every open stream that the server is about to stop."""

@@ -11,7 +11,6 @@ import secrets
 from dataclasses import replace
 from urllib.parse import urlencode
 
-import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -19,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from tasks_server.errors import INTERNAL_ERROR, MessageUndelivered, RpcError
 from tasks_server.protocol import jsonrpc
 from tasks_server.protocol.answers import Final, failed, guarded
+from tasks_server.protocol.bell import Bell
 from tasks_server.protocol.jsonrpc import MalformedMessage
 from tasks_server.protocol.parts import Parts
 from tasks_server.protocol.v2025_11_25.dispatcher import Dispatcher
@@ -53,7 +53,7 @@ class SseEndpoint:
     bells: of the streams that are open, to be rung when the server stops.
     """
 
-    def __init__(self, parts: Parts, load: Load, max_request_bytes: int, bells: set[anyio.Event]) -> None:
+    def __init__(self, parts: Parts, load: Load, max_request_bytes: int, bells: set[Bell]) -> None:
         self._parts = parts
         self._load = load
         self._dispatcher = Dispatcher(parts)

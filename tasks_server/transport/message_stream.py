@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import anyio
@@ -53,6 +55,9 @@ class MessageOutlet:
 
     async def closing(self) -> None:
         await self._http.bell.wait()
+
+    def stopping(self, stop: Callable[[], object]) -> AbstractContextManager[None]:
+        return self._http.stopping(stop)
 
 
 class MessageStream:

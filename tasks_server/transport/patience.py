@@ -11,6 +11,8 @@ from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from tasks_server.protocol.bell import Bell
+
 HEAD_SECONDS = 30.0
 """From the connection, or the end of the answer before, to the last header."""
 
@@ -24,6 +26,13 @@ TRANSFER_SECONDS = 300.0
 """How long a whole body may take to come, and what was written to be read."""
 
 
+DEPARTURE = "departure"
+"""Where the application finds the bell that rings when its client hangs up, in the state of its scope.
+
+ASGI tells that only to who waits for another message, which takes a task for every open stream.
+"""
+
+
 class PatientProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, which hangs up on clients that do not get their request out, or the answer in."""
 
@@ -33,11 +42,13 @@ class PatientProtocol(HttpToolsProtocol):
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._departure = Bell()
         super().connection_made(transport)
         self._expect_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope.setdefault("state", {})[DEPARTURE] = self._departure
         self._is_in_head, self._head_bytes = True, 0
 
     def on_headers_complete(self) -> None:
@@ -70,6 +81,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._stop_expecting_head()
         self._stop_expecting_reader()
         super().connection_lost(exc)
+        self._departure.set()
 
     def _is_between_requests(self) -> bool:
         cycle = cast("RequestResponseCycle | None", self.cycle)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 import anyio
@@ -18,7 +17,9 @@ from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from tasks_server.protocol.answers import Final
+from tasks_server.protocol.bell import Bell
 from tasks_server.protocol.jsonrpc import encode_notification, encode_request
+from tasks_server.transport.patience import DEPARTURE
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +29,6 @@ PATIENCE_SECONDS = 1.0
 PING_SECONDS = 15
 SEND_TIMEOUT_SECONDS = 30.0
 """A client that reads nothing for this long has gone."""
-
-FAREWELL_SECONDS = 3.0
-"""How long streams have to end properly when the server stops; uvicorn cuts what takes much longer."""
 
 COME_BACK_MS = 500
 """How long a client that was sent away waits before it comes back. One whose server stops comes back at once."""
@@ -48,10 +46,11 @@ class HttpOutlet:
         self, messages: MemoryObjectSendStream[bytes | Final], stream_seconds: float | None = None
     ) -> None:
         self._messages = messages
-        self._stream_seconds = math.inf if stream_seconds is None else stream_seconds
-        self._lasting = anyio.CancelScope()
+        self._lasting = None if stream_seconds is None else anyio.CancelScope()
+        self._stream_seconds = stream_seconds
+        self._pinging: asyncio.TimerHandle | None = None
         self._is_primed = False
-        self.bell = anyio.Event()
+        self.bell = Bell()
 
     async def send(self, payload: bytes, *, event: str | None = None) -> None:
         """Send an event as it is; one without a name is a message."""
@@ -69,11 +68,26 @@ class HttpOutlet:
     async def prime(self, mark: str) -> None:
         await self._messages.send(_event(b"", mark))
         self._is_primed = True
-        self._lasting.deadline = anyio.current_time() + self._stream_seconds
+        if self._lasting is not None and self._stream_seconds is not None:
+            self._lasting.deadline = anyio.current_time() + self._stream_seconds
 
     async def closing(self) -> None:
-        with self._lasting:
+        with self._lasting or nullcontext():
             await self.bell.wait()
+
+    def stopping(self, stop: Callable[[], object]) -> AbstractContextManager[None]:
+        return self.bell.calling(stop)
+
+    def ping(self) -> None:
+        """From now on show every now and then that the stream lives, until `stop_pinging`."""
+        if self._pinging is not None:
+            with suppress(anyio.WouldBlock, anyio.ClosedResourceError, anyio.BrokenResourceError):
+                self._messages.send_nowait(b": ping\r\n\r\n")  # who has more to read has signs of life enough
+        self._pinging = asyncio.get_running_loop().call_later(PING_SECONDS, self.ping)
+
+    def stop_pinging(self) -> None:
+        if self._pinging is not None:
+            self._pinging.cancel()
 
     async def end(self, final: Final | None) -> None:
         """The last message, or when to come back for it."""
@@ -84,11 +98,27 @@ class HttpOutlet:
             await self._messages.send(b"retry: %d\r\n\r\n" % pause_ms)
 
 
+class _Events(EventSourceResponse):
+    """Sends from the task that it is called in. What else a stream has tasks for costs nothing here.
+
+    Each of them would hold 7 KB: for pings there is a timer, for the server's end our own bell, and of a client
+    that hangs up the connection tells.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        departure: Bell | None = scope.get("state", {}).get(DEPARTURE)
+        if departure is None:  # another server than ours
+            await super().__call__(scope, receive, send)
+            return
+        with anyio.CancelScope() as sending, departure.calling(sending.cancel):
+            await self._stream_response(send)
+
+
 class Answering:
     """One streamed answer being worked on."""
 
-    def __init__(self, bell: anyio.Event, messages: MemoryObjectReceiveStream[bytes | Final]) -> None:
-        self._bell = bell
+    def __init__(self, outlet: HttpOutlet, messages: MemoryObjectReceiveStream[bytes | Final]) -> None:
+        self._outlet = outlet
         self._messages = messages
         self._first = asyncio.ensure_future(messages.receive())
 
@@ -106,19 +136,11 @@ class Answering:
     async def stop(self) -> None:
         await _stopped(self._first)
 
-    def response(self) -> EventSourceResponse:
-        return EventSourceResponse(
-            self._events(),
-            ping=PING_SECONDS,
-            send_timeout=SEND_TIMEOUT_SECONDS,
-            shutdown_event=self._bell,
-            shutdown_grace_period=FAREWELL_SECONDS,
-        )
-
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream everything to the client. Returns when it has it all, or has gone."""
+        self._outlet.ping()
         try:
-            await self.response()(scope, receive, send)
+            await _Events(self._events(), ping=0, send_timeout=SEND_TIMEOUT_SECONDS)(scope, receive, send)
         except SendTimeoutError:
             log.info("A client has not read its stream for %s s; it is closed", SEND_TIMEOUT_SECONDS)
 
@@ -133,7 +155,7 @@ class Answering:
 async def answering(
     run: Callable[[HttpOutlet], Awaitable[Final | None]],
     receive: Receive,
-    bells: set[anyio.Event],
+    bells: set[Bell],
     *,
     at_once: bool = False,
     stream_seconds: float | None = None,
@@ -153,7 +175,7 @@ async def answering(
     bells.add(outlet.bell)
     try:
         async with receiver:
-            current = Answering(outlet.bell, receiver)
+            current = Answering(outlet, receiver)
             try:
                 if not at_once:
                     await current.begin(receive)
@@ -162,6 +184,7 @@ async def answering(
                 await _stopped(running)  # before the stream closes: what still tells must not find it so
                 await current.stop()
     finally:
+        outlet.stop_pinging()
         bells.discard(outlet.bell)
 
 

@@ -8,12 +8,13 @@ Whoever does not read is waited for, and not read from meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks_server.errors import INTERNAL_ERROR, INVALID_REQUEST, RpcError
 from tasks_server.protocol.answers import Accepted, Final, Streamed, failed, guarded
+from tasks_server.protocol.bell import Bell
 from tasks_server.protocol.caller import ANONYMOUS
 from tasks_server.protocol.eras import has_handshake
 from tasks_server.protocol.jsonrpc import (
@@ -51,7 +52,7 @@ _UNASKED = object()
 class StdioOutlet:
     """The way back to the client for one request. All share the pipe, which cannot be lost but with everything else."""
 
-    def __init__(self, writer: LineWriter, bell: asyncio.Event) -> None:
+    def __init__(self, writer: LineWriter, bell: Bell) -> None:
         self._writer = writer
         self._bell = bell
 
@@ -69,6 +70,9 @@ class StdioOutlet:
     async def closing(self) -> None:
         await self._bell.wait()
 
+    def stopping(self, stop: Callable[[], object]) -> AbstractContextManager[None]:
+        return self._bell.calling(stop)
+
 
 class StdioConnection:
     """One client, from its first line to its last.
@@ -85,7 +89,7 @@ class StdioConnection:
         self._session = Connection(ANONYMOUS)
         self._work: dict[object, asyncio.Task[None]] = {}
         self._requests_of_session: set[RequestId] = set()
-        self._bell = asyncio.Event()
+        self._bell = Bell()
         self._outlet = StdioOutlet(writer, self._bell)
 
     @property

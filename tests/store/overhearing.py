@@ -55,7 +55,7 @@ def overhearing(
 
 @contextmanager
 def _directly(
-    record: Record, statement: Heard | None, commit: Callable[[], Awaitable[None]] | None
+    record: Record, heard: Heard | None, commit: Callable[[], Awaitable[None]] | None
 ) -> Generator[None]:
     fetch, send = quick.Direct.fetch, quick.Direct.commit
     database: Any = record.database
@@ -63,11 +63,11 @@ def _directly(
     def is_ours(connection: quick.Direct) -> bool:
         return not database.is_sqlite and connection.engine is database._quick
 
-    async def fetching(self: quick.Direct, wanted: Any, parameters: Mapping[str, Any]) -> Any:
-        if statement is not None and is_ours(self):
-            compiled = quick.compiled_once(wanted)
-            await statement(compiled.sql, tuple(compiled.arguments(parameters)))
-        return await fetch(self, wanted, parameters)
+    async def fetching(self: quick.Direct, statement: Any, parameters: Mapping[str, Any]) -> Any:
+        if heard is not None and is_ours(self):
+            compiled = quick.compiled_once(statement)
+            await heard(compiled.sql, tuple(compiled.arguments(parameters)))
+        return await fetch(self, statement, parameters)
 
     async def committing(self: quick.Direct) -> None:
         if commit is not None and is_ours(self):

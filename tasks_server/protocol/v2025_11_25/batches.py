@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from tasks_server.errors import INVALID_REQUEST
@@ -68,3 +69,6 @@ class _Unmarked:
 
     async def closing(self) -> None:
         await asyncio.wait([self._closing])
+
+    def stopping(self, stop: Callable[[], object]) -> AbstractContextManager[None]:
+        return self._outlet.stopping(stop)

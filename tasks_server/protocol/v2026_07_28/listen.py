@@ -19,7 +19,8 @@ from tasks_server.bus import Subscription
 from tasks_server.catalog import OfferKind
 from tasks_server.protocol.caller import SUBSCRIPTION_ID_KEY
 from tasks_server.protocol.dialect import Call, Outlet, Stream
-from tasks_server.protocol.jsonrpc import InvalidParams, Result
+from tasks_server.protocol.jsonrpc import InvalidParams, RequestId, Result
+from tasks_server.protocol.parts import Parts
 from tasks_server.protocol.v2026_07_28.projection import detailed_task, progress_meta
 from tasks_server.protocol.v2026_07_28.results import complete
 from tasks_server.signals import ResourceUpdated, Resync
@@ -51,27 +52,34 @@ async def listen(call: Call) -> Stream:
     wanted = _read_filter(call)
     if wanted.task_ids is not None:
         call.caller.require_tasks("A subscription to taskIds")
-    return Stream(lambda outlet: _Listening(call, wanted, outlet).run())
+    # Not with the whole call, whose headers and parameters nobody needs for as long as the stream is open.
+    parts, owner, request_id = call.parts, call.caller.owner, call.request.id
+    return Stream(lambda outlet: _Listening(parts, owner, request_id, wanted, outlet).run())
 
 
 @dataclass(slots=True)
 class _Listening:
     """One open stream."""
 
-    call: Call
+    parts: Parts
+    owner: str
+    request_id: RequestId
     wanted: Filter
     outlet: Outlet
 
     async def run(self) -> Result:
         async with AsyncExitStack() as stack:
             forwarders = await self._subscribe(stack)
-            async with anyio.create_task_group() as group:
-                for forward in forwarders:
-                    group.start_soon(forward)
-                await self.outlet.closing()
-                group.cancel_scope.cancel()
+            with anyio.CancelScope() as listening, self.outlet.stopping(listening.cancel):
+                if len(forwarders) == 1:  # as nearly always: thousands of streams need no second task each
+                    await forwarders[0]()
+                else:
+                    async with anyio.create_task_group() as group:
+                        for forward in forwarders:
+                            group.start_soon(forward)
+                await anyio.sleep_forever()  # a stream whose tasks have all ended stays open
         result = complete()
-        result["_meta"] = {**result["_meta"], SUBSCRIPTION_ID_KEY: self.call.request.id}
+        result["_meta"] = {**result["_meta"], SUBSCRIPTION_ID_KEY: self.request_id}
         return result
 
     async def _subscribe(self, stack: AsyncExitStack) -> list[Forwarder]:
@@ -81,15 +89,15 @@ class _Listening:
             field: True for field, kind in _LISTS.items() if kind in self.wanted.lists
         }
         if honoured:
-            changes = await stack.enter_async_context(self.call.parts.catalog.changes())
+            changes = await stack.enter_async_context(self.parts.catalog.changes())
             forwarders.append(partial(self._forward_lists, changes))
         if self.wanted.resources is not None:
-            signals = await stack.enter_async_context(self.call.parts.bus.subscribe(ResourceUpdated))
+            signals = await stack.enter_async_context(self.parts.bus.subscribe(ResourceUpdated))
             forwarders.append(partial(self._forward_resources, signals, self.wanted.resources))
             honoured["resourceSubscriptions"] = list(self.wanted.resources)
         if self.wanted.task_ids is not None:
             watch = await stack.enter_async_context(
-                self.call.parts.service.watch(self.call.caller.owner, self.wanted.task_ids)
+                self.parts.service.watch(self.owner, self.wanted.task_ids)
             )
             forwarders.append(partial(self._forward_tasks, watch))
             honoured["taskIds"] = list(watch.accepted)
@@ -116,13 +124,13 @@ class _Listening:
         async for event in watch:
             if isinstance(event, Task):
                 shown = {
-                    **detailed_task(self.call.parts.waiting.explained(event)),
+                    **detailed_task(self.parts.waiting.explained(event)),
                     "_meta": progress_meta(event),
                 }
                 await self._notify("notifications/tasks", shown)
 
     async def _notify(self, method: str, params: dict[str, Any]) -> None:
-        meta = {SUBSCRIPTION_ID_KEY: self.call.request.id, **params.get("_meta", {})}
+        meta = {SUBSCRIPTION_ID_KEY: self.request_id, **params.get("_meta", {})}
         await self.outlet.notify(method, {**params, "_meta": meta})
 
 
