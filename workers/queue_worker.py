@@ -75,7 +75,7 @@ class Slots:
             yield
         self._ends.append(time.monotonic())
         ended()
-        self.wake()
+        self.refill()
 
     def take_in(self, newcomer: QueueWorker) -> None:
         """Another worker picks from now on. What a failed one had started goes on, and counts until it is done."""
@@ -86,6 +86,12 @@ class Slots:
         """Let all queues look, in turn: the one that has picked last comes last."""
         for worker in self.workers:
             worker.wake()
+
+    def refill(self) -> None:
+        """There is a free slot. A queue that has been found empty says itself when that changes."""
+        for worker in self.workers:
+            if not worker.was_empty:
+                worker.wake()
 
     def has_picked(self, worker: QueueWorker) -> None:
         if worker in self.workers:
@@ -103,6 +109,8 @@ class QueueWorker(Worker):
         self._handle = handle
         self._woken = asyncio.Event()
         self._ending: set[str] = set()
+        # The last look has found less than there was room for.
+        self.was_empty = False
         super().__init__(
             functions=[func(self._run, name=RUN)],
             queue_name=queue_key(queue),
@@ -143,6 +151,7 @@ class QueueWorker(Worker):
             picked = await self._jobs.pick(
                 self._queue, wanted, looks_at=self.queue_read_limit, hidden_ms=HIDDEN_MS
             )
+            self.was_empty = len(picked) < wanted
             for job in picked:
                 if job not in self.tasks:
                     self._begin(job)
@@ -153,7 +162,7 @@ class QueueWorker(Worker):
         def ended(_: object) -> None:
             del self.tasks[job]
             self._ending.discard(job)
-            self._slots.wake()
+            self._slots.refill()
 
         self.tasks[job] = self.loop.create_task(self.run_job(job, 0), name=f"job {job}")
         self.tasks[job].add_done_callback(ended)
