@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tasks_server.store.tables import SESSION, SESSION_SUBSCRIPTION, TASK
-from tasks_server.task import Door, Origin
+from tasks_server.task import Door, Origin, OutcomeKind
 from tasks_server.task_page import Place
-from tests.store.plans import copies, plan, searches_only, statements
-from tests.store.record import OWNER, Record, claim, finish
+from tests.store.plans import Statement, copies, plan, searches_only, statements
+from tests.store.record import OWNER, RESULT, Record, claim, finish, held
 
 IN_SESSION = Origin(Door.HANDLE, "2025-11-25", {}, session="s", request_id=1)
 LINES = "INSERT INTO task_event (task_id, at, kind, body) SELECT id, created_at, 'log', '{}' FROM task"
@@ -64,3 +66,37 @@ async def test_it_costs_what_it_finds(full: Record, another: Record, what: str):
     assert searches_only(steps), "\n".join([statement[0], *steps])
     if what in UNSORTED:
         assert not any("B-TREE" in step or "Sort" in step for step in steps), "\n".join(steps)
+
+
+async def test_what_is_done_all_the_time_costs_what_it_is_about(full: Record, another: Record):
+    """Also as PostgreSQL plans it once for all parameters."""
+    worker = full.worker()
+    with statements(full) as seen:
+        task = await full.create()
+        claimed = await claim(worker, task)
+        await worker.finish(held(claimed), OutcomeKind.RESULT, RESULT, None, None)
+        await full.task(task.id)
+    told = [statement for statement in seen if "task" in statement[0]]
+    assert len(told) >= 4
+    for statement in told:
+        steps = await (plan_once if not full.database.is_sqlite else plan_of)(another, statement)
+        through_all = [
+            step for step in steps if re.search(r"Seq Scan on task\b|^SCAN task\b|^SCAN behind\b", step)
+        ]
+        assert not through_all, "\n".join([statement[0], *steps])
+
+
+async def plan_of(record: Record, statement: Statement) -> list[str]:
+    return (await plan(record, statement))[1]
+
+
+async def plan_once(record: Record, statement: Statement) -> list[str]:
+    """The plan that a quick connection keeps."""
+    sql, parameters = statement
+    nothing = ", ".join(["NULL"] * len(parameters))
+    async with record.database.quick_transaction() as connection:
+        driver: Any = connection._driver  # type: ignore[attr-defined]
+        await driver.execute(f"PREPARE hot AS {sql}")
+        rows = await driver.fetch(f"EXPLAIN EXECUTE hot({nothing})")
+        await driver.execute("DEALLOCATE hot")
+    return [row[0] for row in rows]
