@@ -95,7 +95,8 @@ async def plan_once(record: Record, statement: Statement) -> list[str]:
     sql, parameters = statement
     nothing = ", ".join(["NULL"] * len(parameters))
     async with record.database.quick_transaction() as connection:
-        driver: Any = connection._driver  # type: ignore[attr-defined]
+        direct: Any = connection
+        driver = direct._driver
         await driver.execute(f"PREPARE hot AS {sql}")
         rows = await driver.fetch(f"EXPLAIN EXECUTE hot({nothing})")
         await driver.execute("DEALLOCATE hot")
