@@ -31,12 +31,17 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 HIDDEN_MS = 5_000
 AHEAD_SECONDS = 0.02
+WAITS_SECONDS = 0.25
 LOOKS_AT_PER_SLOT = 4
 LOOKS_AT_LEAST_AT = 100
 
 Slot = AbstractAsyncContextManager[None]
 Handle = Callable[[str, int, str, Slot], Awaitable[None]]
 """Takes task id, attempt, queue, and the slot that the tool is to run in."""
+
+
+class NoSlot(Exception):
+    """A task that was claimed ahead finds no slot to run in."""
 
 
 class Slots:
@@ -70,9 +75,19 @@ class Slots:
 
     @asynccontextmanager
     async def slot(self, ended: Callable[[], None]) -> AsyncGenerator[None]:
-        """One slot, as soon as there is one. What is left to do after it needs none; `ended` is told."""
-        async with self._free:
+        """One slot, as soon as there is one. What is left to do after it needs none; `ended` is told.
+
+        Raises NoSlot when none becomes free for a while: what takes slots takes longer now than it did before.
+        """
+        try:
+            async with asyncio.timeout(WAITS_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise NoSlot from None
+        try:
             yield
+        finally:
+            self._free.release()
         self._ends.append(time.monotonic())
         ended()
         self.refill()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from typing import Any
 
 from tasks_server.artifacts import ArtifactStore
@@ -25,6 +25,7 @@ from workers.errors import NotOffered
 from workers.execution.perform import perform
 from workers.execution.work import Work
 from workers.outcome import Outcome, outcome_of
+from workers.queue_worker import NoSlot, Slot
 from workers.registry import Registry
 from workers.session import Session, Stop
 from workers.setbacks import Setback, Setbacks
@@ -67,9 +68,7 @@ class Runner:
         # Tasks that may be held already but have no session yet, and whether somebody has changed them meanwhile.
         self._claiming: dict[str, bool] = {}
 
-    async def run(
-        self, task_id: str, attempt: int, queue: str, slot: AbstractAsyncContextManager[None]
-    ) -> None:
+    async def run(self, task_id: str, attempt: int, queue: str, slot: Slot) -> None:
         """The whole of it; does nothing if the task is not there to be claimed. slot: for the tool to run in."""
         self._claiming[task_id] = False
         try:
@@ -82,12 +81,18 @@ class Runner:
             if nudged:
                 with suppress(*DATABASE_UNAVAILABLE):  # then the next renewal notices
                     await self.look_at(task_id)
-            async with slot:
-                outcome = await self._perform(session)
-            await self._endings.record(session, outcome)
+            await self._endings.record(session, await self._perform_in(slot, session))
         finally:
             if self.sessions.get(task_id) is session:
                 del self.sessions[task_id]
+
+    async def _perform_in(self, slot: Slot, session: Session) -> Outcome | Setback | None:
+        try:
+            async with slot:
+                return await self._perform(session)
+        except NoSlot:
+            session.stop(Stop.SHUTDOWN)  # handed back: another worker may have one
+            return None
 
     def leave(self) -> None:
         """Stop everything that runs, and what is only just being claimed; all of it is handed back."""
