@@ -17,6 +17,7 @@ from benchmarks.subjects import CONCURRENCY, Ground, ours
 from tests.support.servers import PostgresServer
 
 JOB_MS = 20
+STORM_CONNECTIONS = 4_000
 MEGABYTE = 1e6
 
 
@@ -90,6 +91,23 @@ async def open_streams(server: PostgresServer, effort: Effort, findings: Finding
         )
 
 
+async def overload(server: PostgresServer, effort: Effort, findings: Findings) -> None:
+    """Far more clients than can be served: who is not, is told so at once, and afterwards all is as before."""
+    async with ground(server, "overload") as on, ours()(on) as running:
+        before = await measures.submit(running.url, effort.seconds)
+        memory = running.memory_bytes[0]
+        storm = await measures.submit(running.url, 2 * effort.seconds, connections=STORM_CONNECTIONS)
+        swollen = running.memory_bytes[0]
+        after = await measures.submit(running.url, effort.seconds)
+    findings.add(
+        f"{STORM_CONNECTIONS:,} clients at once",
+        f"{storm.rate:,.0f}/s submitted, {storm.wrong / storm.seconds:,.0f}/s sent away, {storm.failed} failed; "
+        f"answers within {storm.p50_ms:,.0f} ms (p99 {storm.p99_ms:,.0f} ms); "
+        f"{memory / MEGABYTE:.0f} MB before, {swollen / MEGABYTE:.0f} MB during",
+    )
+    findings.add("submitted before and after that", f"{before.rate:,.0f}/s and {after.rate:,.0f}/s")
+
+
 async def beside_many(server: PostgresServer, effort: Effort, findings: Findings) -> None:
     figures = Figures()
     url = await new_database(server, "full")
@@ -122,7 +140,7 @@ async def starting(server: PostgresServer, effort: Effort, findings: Findings) -
             findings.add(f"memory of a {name}", found)
 
 
-DETAILS: tuple[Detail, ...] = (jobs, two_workers, open_streams, starting, beside_many)
+DETAILS: tuple[Detail, ...] = (jobs, two_workers, open_streams, starting, overload, beside_many)
 
 
 def _spent(before: Any, after: Any) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import resource
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -49,10 +50,17 @@ def wrk() -> str:
     return found
 
 
+def allow_files(number: int) -> None:
+    """Every connection is an open file, also one of a program that is started from here."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(number, 4096), hard), hard))
+
+
 async def press(
     url: str, messages: Sequence[Message], *, expecting: str, seconds: float, connections: int
 ) -> Load:
     """Send these messages in turn for so long. expecting: what every good answer contains."""
+    allow_files(connections + 500)
     headers = {name: value for name, value in messages[0].headers.items() if name != "Mcp-Name"}
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as directory:
         bodies, heads = Path(directory, "bodies"), Path(directory, "headers")

@@ -29,11 +29,11 @@ class Idle:
     completed_ms: float
 
 
-async def submit(url: str, seconds: float) -> Load:
+async def submit(url: str, seconds: float, connections: int = CONNECTIONS) -> Load:
     """Calls of a tool that only waits, so that the workers have nothing to do for them."""
     message = call("pause", {"milliseconds": LONG_MS})
     return await press(
-        url, [message], expecting='"status":"working"', seconds=seconds, connections=CONNECTIONS
+        url, [message], expecting='"status":"working"', seconds=seconds, connections=connections
     )
 
 

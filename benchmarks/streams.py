@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any
 import psutil
 
 from benchmarks.connection import Connection, WrongAnswer
+from benchmarks.load import allow_files
 from benchmarks.measures import LONG_MS
 from benchmarks.messages import call, cancel, listen
 from benchmarks.subjects import Running
@@ -36,7 +36,7 @@ class Streams:
 
 async def open_streams(running: Running, number: int) -> Streams:
     """All of them listen to one task, which is then cancelled. The clock begins when that is sent."""
-    _allow_files(number + 500)
+    allow_files(number + 500)
     server = psutil.Process(running.servers[0].pid)
     connection = Connection(running.url)
     task_id: str = (await connection.result(call("pause", {"milliseconds": LONG_MS})))["taskId"]
@@ -101,8 +101,3 @@ async def _cpu_percent(process: Any, seconds: float) -> float:
     await asyncio.sleep(seconds)
     after = process.cpu_times()
     return (after.user + after.system - before.user - before.system) / seconds * 100
-
-
-def _allow_files(number: int) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(number, 4096), hard), hard))
