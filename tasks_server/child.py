@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 TETHER = Path(__file__).with_name("tether.py")
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 15.0
+LIVED_LONG_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
 
 
 class Child:
@@ -95,6 +102,26 @@ class Child:
         """End it and everything in its process group at once."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+
+
+async def kept_running(start: Callable[[], Awaitable[Child]], name: str, refused: int) -> int:
+    """Start another one whenever one ends, after a pause that grows while they do not live long.
+
+    Returns only if the very first ends with the exit code `refused`, and then that.
+    """
+    pause, has_worked = FIRST_PAUSE_SECONDS, False
+    now = asyncio.get_running_loop().time
+    while True:
+        began = now()
+        code = await (await start()).wait()
+        if code == refused and not has_worked:
+            return code
+        has_worked = True
+        if now() - began > LIVED_LONG_SECONDS:
+            pause = FIRST_PAUSE_SECONDS
+        log.warning("%s ended with %s; starting it again in %s s", name, code, pause)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
 _running: set[Child] = set()

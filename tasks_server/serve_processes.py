@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from socket import socket
 
-from tasks_server.child import Child, kill_children
+from tasks_server.child import Child, kept_running, kill_children
 from tasks_server.command_line import REFUSED
 from tasks_server.event_loop import INTERRUPTED, on_stop_signals
 from tasks_server.listener import open_listener, url_of
@@ -25,10 +25,6 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 15.0
 """Longer than a server takes to end its streams."""
-
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 15.0
-LIVED_LONG_SECONDS = 30.0
 
 
 async def serve_in_processes(settings: Settings, number: int) -> int:
@@ -73,20 +69,12 @@ class _Server:
 
     async def keep_running(self) -> int:
         """Returns only if the first process is refused; its exit code."""
+        return await kept_running(self._start, "A server", REFUSED)
+
+    async def _start(self) -> Child:
         command = [sys.executable, "-m", "tasks_server", "serve", "--listener", str(self._descriptor)]
-        pause, has_served = FIRST_PAUSE_SECONDS, False
-        while True:
-            began = asyncio.get_running_loop().time()
-            self._child = await Child.spawn(command, pass_fds=[self._descriptor])
-            code = await self._child.wait()
-            if code == REFUSED and not has_served:
-                return code
-            has_served = True
-            if asyncio.get_running_loop().time() - began > LIVED_LONG_SECONDS:
-                pause = FIRST_PAUSE_SECONDS
-            log.warning("A server ended with %s; starting it again in %s s", code, pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        self._child = await Child.spawn(command, pass_fds=[self._descriptor])
+        return self._child
 
     async def stop(self) -> int:
         """Let it end in order; the exit code."""

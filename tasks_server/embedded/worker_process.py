@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from collections.abc import Sequence
 
-from tasks_server.child import Child
+from tasks_server.child import Child, kept_running
 from tasks_server.command_line import REFUSED
-
-log = logging.getLogger(__name__)
-
 
 # Longer than the worker takes to let short work finish and to hand back the rest.
 STOP_GRACE_SECONDS = 20.0
-FIRST_BACK_OFF_SECONDS = 0.5
-LONGEST_BACK_OFF_SECONDS = 15.0
-LIVED_LONG_SECONDS = 30.0
 
 
 class WorkerProcess:
@@ -32,7 +25,9 @@ class WorkerProcess:
 
     def start(self) -> asyncio.Task[int]:
         """Keep a worker running until `stop`; the task ends only if the first one is refused, with its exit code."""
-        self._running = asyncio.create_task(self._keep_running(), name="worker process")
+        self._running = asyncio.create_task(
+            kept_running(self._start_one, "The worker", REFUSED), name="worker process"
+        )
         return self._running
 
     def let_work(self) -> None:
@@ -49,20 +44,8 @@ class WorkerProcess:
         if self._child is not None:
             await self._child.stop(STOP_GRACE_SECONDS)
 
-    async def _keep_running(self) -> int:
-        back_off = FIRST_BACK_OFF_SECONDS
-        has_worked = False
-        while True:
-            started = asyncio.get_running_loop().time()
-            self._child = await Child.spawn(self._command, held=True)
-            if self._may_work:
-                self._child.release()
-            code = await self._child.wait()
-            if code == REFUSED and not has_worked:
-                return code
-            has_worked = True
-            if asyncio.get_running_loop().time() - started > LIVED_LONG_SECONDS:
-                back_off = FIRST_BACK_OFF_SECONDS
-            log.warning("The worker ended with %s; starting it again in %s s", code, back_off)
-            await asyncio.sleep(back_off)
-            back_off = min(2 * back_off, LONGEST_BACK_OFF_SECONDS)
+    async def _start_one(self) -> Child:
+        self._child = await Child.spawn(self._command, held=True)
+        if self._may_work:
+            self._child.release()
+        return self._child
