@@ -8,6 +8,7 @@ import anyio
 
 from tasks_server.errors import StaleTransition
 from tasks_server.lifecycle.claims import Claims
+from tasks_server.lifecycle.events import Released
 from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage
 from workers.outcome import Outcome, failed
@@ -17,6 +18,7 @@ from workers.setbacks import Setback, Setbacks
 log = logging.getLogger(__name__)
 
 FINISH_PAUSE_SECONDS = 0.5
+HANDED_BACK: dict[Stop | None, Released] = {Stop.SHUTDOWN: Released.STOPPING, Stop.NO_SLOT: Released.NO_SLOT}
 
 
 class Endings:
@@ -49,14 +51,14 @@ class Endings:
 
     async def _write(self, session: Session, outcome: Outcome | Setback | None, *, answer_lost: bool) -> None:
         """answer_lost: it has been tried before, and the commit may have succeeded."""
-        if outcome is None and session.stopped is not Stop.SHUTDOWN:
+        if outcome is None and session.stopped not in HANDED_BACK:
             return
         if not isinstance(outcome, Outcome):
             if answer_lost and await self._claims.has_let_go(session.held):
                 return
             await session.reports.write_lines()
             if outcome is None:
-                await self._claims.release(session.held)
+                await self._claims.release(session.held, HANDED_BACK[session.stopped])
             else:
                 await self._setbacks.record(session, outcome)
             return

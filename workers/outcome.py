@@ -35,10 +35,10 @@ def outcome_of(
     That holds also for a task that may have been lost: whether it has been, the fence knows.
     """
     if work.cancelled() or stopped is Stop.PARKED:
-        return _outcome_of_stop(stopped, task, exceeded)
+        return outcome_of_stop(stopped, task, exceeded)
     error = work.exception()
     if stopped is not None and (error is not None or work.result().get("isError")):
-        return _outcome_of_stop(stopped, task, exceeded)
+        return outcome_of_stop(stopped, task, exceeded)
     if error is None:
         return _result(work.result(), task)
     if isinstance(error, Transient):
@@ -58,13 +58,14 @@ def _result(value: dict[str, Any], task: Task) -> Outcome:
         return failed(f"The result of {task.name} cannot be written as JSON: {error}")
 
 
-def _outcome_of_stop(stopped: Stop | None, task: Task, exceeded: str) -> Outcome | None:
+def outcome_of_stop(stopped: Stop | None, task: Task, exceeded: str) -> Outcome | None:
+    """None when this worker has no say in how the task ends. exceeded: what to say of a limit."""
     match stopped:
         case Stop.CANCELLED:
             return Outcome(OutcomeKind.CANCELLED, None, "Cancelled")
         case Stop.TIMED_OUT:
             return failed(exceeded)
-        case Stop.PARKED | Stop.LOST | Stop.SHUTDOWN:
+        case Stop.PARKED | Stop.LOST | Stop.SHUTDOWN | Stop.NO_SLOT:
             return None
         case None:
             return failed(f"{task.name} cancelled itself")

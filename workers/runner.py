@@ -13,6 +13,7 @@ from tasks_server.encoding import decode_json
 from tasks_server.errors import StaleTransition
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.claims import Claims
+from tasks_server.lifecycle.events import Released
 from tasks_server.lifecycle.fence import Held
 from tasks_server.lifecycle.limits import limit_of_run
 from tasks_server.queue import TaskQueue, job_id
@@ -24,7 +25,7 @@ from workers.endings import Endings
 from workers.errors import NotOffered
 from workers.execution.perform import perform
 from workers.execution.work import Work
-from workers.outcome import Outcome, outcome_of
+from workers.outcome import Outcome, outcome_of, outcome_of_stop
 from workers.queue_worker import NoSlot, Slot
 from workers.registry import Registry
 from workers.session import Session, Stop
@@ -91,8 +92,8 @@ class Runner:
             async with slot:
                 return await self._perform(session)
         except NoSlot:
-            session.stop(Stop.SHUTDOWN)  # handed back: another worker may have one
-            return None
+            session.stop(Stop.NO_SLOT)  # handed back: another worker may have one
+            return outcome_of_stop(session.stopped, session.task, "")
 
     def leave(self) -> None:
         """Stop everything that runs, and what is only just being claimed; all of it is handed back."""
@@ -171,7 +172,7 @@ class Runner:
             task.name,
         )
         with suppress(StaleTransition):
-            await self._claims.release(Held(task.id, task.attempt), announce=False)
+            await self._claims.release(Held(task.id, task.attempt), Released.NOT_OFFERED, announce=False)
 
     async def look_at(self, task_id: str) -> None:
         """A caller has answered or cancelled this task; if it runs here, act on it."""

@@ -48,6 +48,7 @@ class Stop(StrEnum):
     LOST = "lost"
     TIMED_OUT = "timed out"
     SHUTDOWN = "shutdown"
+    NO_SLOT = "no slot"
 
 
 class Session:

@@ -10,7 +10,7 @@ from tasks_server.batch import Batch
 from tasks_server.encoding import decode_json
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.breakers import Breakers
-from tasks_server.lifecycle.events import EventKind
+from tasks_server.lifecycle.events import EventKind, Released
 from tasks_server.lifecycle.fence import Fenced, Held, log_event
 from tasks_server.lifecycle.window import DispatchWindow
 from tasks_server.store.database import Database
@@ -149,7 +149,7 @@ class Ends(Fenced):
         await self._announcer.changed(held.task_id)
         return True
 
-    async def release(self, held: Held, *, announce: bool = True) -> None:
+    async def release(self, held: Held, why: Released = Released.STOPPING, *, announce: bool = True) -> None:
         """Hand the task back uncharged, for another worker to run; a task that asks is parked instead.
 
         One whose cancellation was asked for ends as cancelled. announce False leaves it to the dispatcher,
@@ -163,7 +163,8 @@ class Ends(Fenced):
             row = (await connection.execute(release)).one_or_none()
             if row is not None:
                 now: int = (await connection.execute(terms_sql.clock())).scalar_one()
-                await log_event(connection, held.task_id, now, EventKind.RELEASED, {"attempt": held.attempt})
+                body = {"attempt": held.attempt, "why": why}
+                await log_event(connection, held.task_id, now, EventKind.RELEASED, body)
         if row is None:
             await self.finish(held, OutcomeKind.CANCELLED, None, None, "Cancelled")
             return

@@ -31,6 +31,15 @@ class EventKind(StrEnum):
     RESUMED = "resumed"
 
 
+class Released(StrEnum):
+    """Why a worker hands a task back: it is told to stop itself, what it had claimed ahead found no slot, or it does
+    not offer what is asked for."""
+
+    STOPPING = "stopping"
+    NO_SLOT = "no slot"
+    NOT_OFFERED = "not offered"
+
+
 MOST_LOG_ROWS = 10_000
 """How many rows of progress and log lines are kept of one task; everything else that happens is always kept."""
 

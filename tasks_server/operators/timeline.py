@@ -14,7 +14,7 @@ SENTENCES = {
     "answer": "{key} was answered by the {by}",
     "withdrawn": "it asked {key} no more",
     "parked": "attempt {attempt} gave up its worker to wait for an answer",
-    "released": "attempt {attempt} was handed back by its worker",
+    "released": "attempt {attempt} was handed back by its worker ({why})",
     "lost": "attempt {attempt} lost its worker {worker}",
     "paused": "it had to wait for its tool, which had failed {failures} times in a row ({error}), until {until}",
     "resumed": "its tool works again",

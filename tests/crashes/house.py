@@ -70,7 +70,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What the record says of a task that has ended."""
+    """What the record says of a task that has ended. Attempts that were handed back before they began are left out."""
 
     status: str
     attempt: int
@@ -135,10 +135,15 @@ class House:
 
     async def story(self, job: Job) -> Story:
         row = await self.looked(partial(self.record.row, job.task_id))
-        kinds = [kind for kind, _ in await self.looked(partial(self.record.events, job.task_id))]
-        events = [kind for kind in kinds if kind not in {"progress", "log"}]
+        log = await self.looked(partial(self.record.events, job.task_id))
+        unused = {body["attempt"] for kind, body in log if kind == "released" and body["why"] == "no slot"}
+        events = [
+            kind
+            for kind, body in log
+            if kind not in {"progress", "log"} and body.get("attempt") not in unused
+        ]
         assert row["retries_used"] == 0, "the death of a worker is no failure of the tool"
-        return Story(row["status"], row["attempt"], row["crashes"], events, job.diary)
+        return Story(row["status"], row["attempt"] - len(unused), row["crashes"], events, job.diary)
 
     async def looked(self, look: Callable[[], Awaitable[T]]) -> T:
         """What a look into the record sees, also when the test has broken the connection it goes through."""

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from tests.crashes.doomed import STAGES
 from tests.crashes.house import ON_POSTGRESQL, House, Job, completed_as
 from tests.crashes.rush import AT_ONCE, rush
+from tests.support.descent import descendants
 from tests.support.servers import PostgresServer
 from tests.support.waiting import wait_until
 
@@ -70,7 +71,7 @@ async def test_postgresql_hangs(house_on_a_fault: tuple[House, PostgresServer]):
 def standing_still(postgres: PostgresServer) -> Generator[None]:
     """SIGSTOP for all its processes."""
     main = psutil.Process(postgres.pid)
-    processes = [main, *main.children(recursive=True)]
+    processes = [main, *descendants(main.pid)]
     for process in processes:
         process.suspend()
     try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.session import ClientRequestContext
@@ -18,6 +18,7 @@ from mcp_types import ElicitRequestParams, ElicitResult
 
 from tasks_server.client import DetailedTask, Options, TasksExtension
 from tests.protocol.test_official_client import text_of
+from tests.support.descent import descendants
 from tests.support.processes import all_gone
 from tests.support.waiting import wait_until
 
@@ -43,7 +44,7 @@ async def agree(context: ClientRequestContext, params: ElicitRequestParams) -> E
 
 def children() -> set[int]:
     """All processes that this one has started, at any depth."""
-    return {child.pid for child in psutil.Process().children(recursive=True)}
+    return {child.pid for child in descendants(os.getpid())}
 
 
 async def exercised(server: StdioServerParameters, **options: Any) -> list[int]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from tasks_server.task import TaskStatus
 from tests.races.working import settled, working
-from tests.store.record import Record
+from tests.store.record import OWNER, Record
 from tests.support.waiting import wait_until
 from workers import TaskContext, tool
+from workers.queue_worker import NoSlot
 
 SLOTS = 4
 QUICK = 60
@@ -48,3 +51,23 @@ async def test_what_was_claimed_ahead_is_handed_back_when_tools_become_slow(reco
     assert most == SLOTS
     assert {task.status for task in ended} == {TaskStatus.COMPLETED}
     assert {task.crashes for task in ended} == {0}
+
+
+async def test_a_task_that_is_cancelled_while_it_finds_no_slot_ends_as_cancelled(record: Record):
+    @tool(description="Never begins.")
+    async def work() -> str:
+        raise AssertionError("there was no slot")
+
+    async with working(record, work) as crew:
+        task = await record.create(name="work", arguments="{}", queue="looked into by nobody")
+
+        @asynccontextmanager
+        async def none_in_time() -> AsyncGenerator[None]:
+            session = crew.sessions[task.id]
+            await record.requests.cancel(OWNER, task.id)
+            await wait_until(lambda: session.stopped, describing="the worker hears of the cancellation")
+            raise NoSlot
+            yield
+
+        await crew.runner.run(task.id, task.attempt, task.queue, none_in_time())
+        assert (await record.task(task.id)).status is TaskStatus.CANCELLED

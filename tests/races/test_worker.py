@@ -154,7 +154,7 @@ async def test_work_of_an_unknown_tool_is_left_to_another_worker(record: Record)
         return "done"
 
     async def was_returned() -> bool:
-        return ("released", {"attempt": 0}) in await record.events(task.id)
+        return ("released", {"attempt": 0, "why": "not offered"}) in await record.events(task.id)
 
     async with working(record, add):
         task = await record.create(name="elsewhere", arguments="{}")

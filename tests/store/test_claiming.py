@@ -246,7 +246,7 @@ async def test_the_timeline_of_a_task_is_told_in_order(record: Record):
         ("attempt", {"attempt": 1, "worker": "dead"}),
         ("lost", {"attempt": 1, "worker": "dead"}),
         ("attempt", {"attempt": 2, "worker": "worker-1"}),
-        ("released", {"attempt": 2}),
+        ("released", {"attempt": 2, "why": "stopping"}),
     ]
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import psutil
 
+from tests.support.descent import descendants
 from tests.support.waiting import wait_until
 
 START_TIMEOUT_SECONDS = 30.0
@@ -61,9 +62,8 @@ class Started:
 
     def descendants(self) -> list[psutil.Process]:
         """Its children, their children and so on, as they are now; remembered for the end of the test."""
-        with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.pid).children(recursive=True):
-                self._descendants[child.pid] = child
+        for child in descendants(self.pid):
+            self._descendants[child.pid] = child
         return [child for child in self._descendants.values() if _lives(child)]
 
     async def line(self, pattern: str, timeout_seconds: float = START_TIMEOUT_SECONDS) -> re.Match[str]:

@@ -60,7 +60,8 @@ class RoundRobin:
 
 
 def _end_to_end(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    return [(name, value) for name, value in headers if name.lower() not in HOP_BY_HOP]
+    """The white space around a value is none of it (RFC 9110, 5.5), and a client must not send it."""
+    return [(name, value.strip(b" \t")) for name, value in headers if name.lower() not in HOP_BY_HOP]
 
 
 async def _pass_on(response: httpx2.Response, send: Send) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from tasks_server.errors import RpcError
 from tasks_server.task import Method
+from tests.support.descent import descendants
 from tests.support.processes import all_gone
 from tests.support.waiting import wait_until
 from tests.unit.workers import process_tools as tools
@@ -271,7 +272,7 @@ async def test_what_has_left_the_session_of_its_tool_is_ended_too(how: str) -> N
         await asyncio.wait([running])
         assert isinstance(running.exception(), ToolError) == (how == "dies")
     await all_gone([daemon, session], 0)
-    assert [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE] == []
+    assert [child for child in descendants(os.getpid()) if child.status() == psutil.STATUS_ZOMBIE] == []
 
 
 async def test_a_cancelled_process_is_told_and_may_clean_up(
