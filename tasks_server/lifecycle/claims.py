@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tasks_server.batch import Batch
 from tasks_server.encoding import encode_text
+from tasks_server.errors import TaskUnreadable
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.breakers import Admission, Breakers
 from tasks_server.lifecycle.ends import Ends
-from tasks_server.lifecycle.events import EventKind, event
+from tasks_server.lifecycle.events import EventKind, Released, event
 from tasks_server.lifecycle.fence import Held, insert_events
 from tasks_server.lifecycle.notes import Notes
 from tasks_server.lifecycle.questions import Questions
@@ -61,7 +62,7 @@ class Claims(Notes, Questions, Ends):
     ) -> None:
         Ends.__init__(self, database, announcer, breakers, worker_id, window)
         self._lease_ms = lease_ms
-        self._claiming: Batch[tuple[str, int], _Taken | None] = Batch(
+        self._claiming: Batch[tuple[str, int], _Taken | TaskUnreadable | None] = Batch(
             self._claim_together, hits_all=is_outage
         )
         self._max_running = None if window is None else window.quotas.max_running
@@ -75,6 +76,8 @@ class Claims(Notes, Questions, Ends):
         taken = None
         if self._max_running is None:
             taken = await self._claiming.submit((task_id, attempt))
+        if isinstance(taken, TaskUnreadable):
+            raise taken
         if taken is None:
             return await self._claim_alone(task_id, attempt)
         self._announcer.changed_soon(task_id)
@@ -82,7 +85,9 @@ class Claims(Notes, Questions, Ends):
         self._breakers.noticed(taken.row.name, taken.row.failures_of_its_tool)
         return taken.task
 
-    async def _claim_together(self, wanted: Sequence[tuple[str, int]]) -> Sequence[_Taken | None]:
+    async def _claim_together(
+        self, wanted: Sequence[tuple[str, int]]
+    ) -> Sequence[_Taken | TaskUnreadable | None]:
         """Those that could be taken at once."""
         is_sqlite = self._database.is_sqlite
         claim, given = together_sql.claim_all_waiting(is_sqlite=is_sqlite)
@@ -92,17 +97,23 @@ class Claims(Notes, Questions, Ends):
             "lease_ms": self._lease_ms,
             **({} if is_sqlite else {"kind": EventKind.ATTEMPT, "worker_json": encode_text(self.worker_id)}),
         }
-        # A claim that a crash undoes is no loss: the task waits again, and whoever had it is fenced off.
-        async with self._database.quick_transaction(is_durable=False) as connection:
+        async with self._database.quick_writing(statements_on_sqlite=2) as connection:
             rows = await connection.fetch(claim, parameters)
-            # What cannot be read is not claimed: then each is tried alone.
-            taken = {(row.id, row.attempt): _Taken(row, task_from_row(row)) for row in rows}
             if is_sqlite and rows:
                 log, given = together_sql.log_events()
                 await connection.fetch(
                     log, given.parameters([tuple(self._attempt(row).values()) for row in rows])
                 )
+        taken = {(row.id, row.attempt): await self._read(row) for row in rows}
         return [taken.get(each) for each in wanted]
+
+    async def _read(self, row: Any) -> _Taken | TaskUnreadable:
+        """What was claimed; if it cannot be read it is handed back, because another worker may be newer."""
+        try:
+            return _Taken(row, task_from_row(row))
+        except TaskUnreadable as unreadable:
+            await self.release(Held(row.id, row.attempt), Released.UNREADABLE, announce=False)
+            return unreadable
 
     async def _claim_alone(self, task_id: str, attempt: int) -> Task | None:
         async with self._database.transaction() as connection:

@@ -169,6 +169,5 @@ class Ends(Fenced):
             await self.finish(held, OutcomeKind.CANCELLED, None, None, "Cancelled")
             return
         self.note_end(row.owner)
-        task = task_from_row(row)
-        if announce and task.status is TaskStatus.WORKING:
-            await self._announcer.waiting([task])
+        if announce and row.status == TaskStatus.WORKING:
+            await self._announcer.waiting([task_from_row(row)])

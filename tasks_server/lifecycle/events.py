@@ -33,11 +33,12 @@ class EventKind(StrEnum):
 
 class Released(StrEnum):
     """Why a worker hands a task back: it is told to stop itself, what it had claimed ahead found no slot, or it does
-    not offer what is asked for."""
+    not offer or understand what is asked for."""
 
     STOPPING = "stopping"
     NO_SLOT = "no slot"
     NOT_OFFERED = "not offered"
+    UNREADABLE = "unreadable"
 
 
 MOST_LOG_ROWS = 10_000

@@ -17,9 +17,15 @@ from tasks_server.errors import TasksError
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.answers import go_on
 from tasks_server.lifecycle.quotas import USUAL_QUOTAS, Quotas
-from tasks_server.lifecycle.submissions import Submitted, are_plain, submit_plain, submit_together
+from tasks_server.lifecycle.submissions import (
+    Submitted,
+    are_plain,
+    results,
+    submit_plain,
+    submit_together,
+)
 from tasks_server.store.database import DATABASE_UNAVAILABLE, Database
-from tasks_server.store.outage import PAUSE_SECONDS, is_outage
+from tasks_server.store.outage import PAUSE_SECONDS, is_outage, may_be_done
 from tasks_server.store.statements import reading as reading_sql
 from tasks_server.store.statements import requests as requests_sql
 from tasks_server.task import NewTask, Task
@@ -51,20 +57,7 @@ class ClientRequests:
         return outcome
 
     async def _create_together(self, news: Sequence[NewTask]) -> Sequence[Submitted]:
-        submitted: Sequence[Submitted] | None = None
-        try:
-            if are_plain(news):
-                async with self._database.quick_transaction() as connection:
-                    is_sqlite = self._database.is_sqlite
-                    submitted = await submit_plain(connection, news, self._quotas, is_sqlite=is_sqlite)
-            else:
-                async with self._database.transaction() as connection:
-                    submitted = await self._submit(connection, news)
-        except DATABASE_UNAVAILABLE as error:
-            if submitted is None or not is_outage(error):
-                raise
-            log.warning("The answer to a commit was lost, looking whether it holds: %s", error)
-            submitted = await self._settle(news, submitted, error)
+        submitted = await (self._record_plain(news) if are_plain(news) else self._record(news))
         # First, so that who listens follows a task before its worker has anything to say.
         await self._announcer.handed_out(
             [new for new, each in zip(news, submitted, strict=True) if each.has_created(new)]
@@ -74,28 +67,54 @@ class ClientRequests:
             await self._announcer.waiting(announced)
         return submitted
 
+    async def _record_plain(self, news: Sequence[NewTask]) -> Sequence[Submitted]:
+        """By one statement, which commits by itself."""
+        is_sent = False
+        try:
+            async with self._database.quick_writing() as connection:
+                is_sent = True
+                is_sqlite = self._database.is_sqlite
+                return await submit_plain(connection, news, self._quotas, is_sqlite=is_sqlite)
+        except DATABASE_UNAVAILABLE as error:
+            if not is_sent or not may_be_done(error):
+                raise
+            return await self._settle(news, None, error)
+
+    async def _record(self, news: Sequence[NewTask]) -> Sequence[Submitted]:
+        submitted: Sequence[Submitted] | None = None
+        try:
+            async with self._database.transaction() as connection:
+                submitted = await self._submit(connection, news)
+        except DATABASE_UNAVAILABLE as error:
+            if submitted is None or not is_outage(error):
+                raise
+            return await self._settle(news, submitted, error)
+        return submitted
+
     async def _submit(self, connection: AsyncConnection, news: Sequence[NewTask]) -> Sequence[Submitted]:
         return await submit_together(connection, news, self._quotas, is_sqlite=self._database.is_sqlite)
 
     async def _settle(
-        self, news: Sequence[NewTask], submitted: Sequence[Submitted], lost: BaseException
+        self, news: Sequence[NewTask], submitted: Sequence[Submitted] | None, lost: BaseException
     ) -> Sequence[Submitted]:
         """What has become of submissions whose commit may or may not have succeeded.
 
         They are submitted again under the same ids: that waits for a commit that is still under way, and fails
         if it has succeeded. Raises what was lost if the database stays away for too long.
+        submitted: what the answer is if they are there; None: as it can be seen.
         """
-        created = [new.id for new, each in zip(news, submitted, strict=True) if each.has_created(new)]
-        if not created:
+        log.warning("The answer to a commit was lost, looking whether it holds: %s", lost)
+        if submitted is not None and not any(map(Submitted.has_created, submitted, news)):
             return submitted
         with anyio.move_on_after(SETTLE_SECONDS):
             while True:
                 with suppress(*DATABASE_UNAVAILABLE):
                     async with self._database.transaction() as connection:
-                        found = await connection.execute(requests_sql.created_at(created[0]))
-                        if found.scalar_one_or_none() is not None:
-                            return submitted
-                        return await self._submit(connection, news)
+                        recorded = requests_sql.recorded([new.id for new in news])
+                        rows = (await connection.execute(recorded)).all()
+                        if not rows:
+                            return await self._submit(connection, news)
+                    return submitted or results(news, rows, self._quotas)
                 await anyio.sleep(PAUSE_SECONDS)
         raise lost
 

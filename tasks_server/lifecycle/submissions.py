@@ -58,7 +58,12 @@ async def submit_plain(
 ) -> Sequence[Submitted]:
     """The same for tasks that `are_plain`."""
     insert, given = _insertion(news, quotas, is_sqlite=is_sqlite)
-    recorded = _recorded(news, await connection.fetch(insert, given))
+    return results(news, await connection.fetch(insert, given), quotas)
+
+
+def results(news: Sequence[NewTask], rows: Iterable[Any], quotas: Quotas) -> Sequence[Submitted]:
+    """What became of tasks that `are_plain`, by the rows that are there; for want of a row they were too many."""
+    recorded = _recorded(news, rows)
     return [_result(new, recorded.get(new.id), None, quotas) for new in news]
 
 

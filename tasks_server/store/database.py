@@ -19,7 +19,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from tasks_server.errors import ConfigurationError
 from tasks_server.store.postgresql_connection import PREPARING_FAILED, postgresql_engine
-from tasks_server.store.quick import Quick, ThroughSqlalchemy, direct, direct_transaction
+from tasks_server.store.quick import Quick, ThroughSqlalchemy, direct
 from tasks_server.store.sqlite_connection import SqliteConnections
 
 SQLITE_DRIVER = "sqlite+aiosqlite"
@@ -119,27 +119,17 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def quick_writing(self) -> AsyncGenerator[Quick]:
-        """`writing` for statements that are built once and run all the time."""
-        if self.is_sqlite:
-            async with self.writing() as connection:
-                yield ThroughSqlalchemy(connection)
-        else:
+    async def quick_writing(self, *, statements_on_sqlite: int = 1) -> AsyncGenerator[Quick]:
+        """`writing` for statements that are built once and run all the time.
+
+        statements_on_sqlite: what PostgreSQL does in one statement may take several there, which commit together.
+        """
+        if not self.is_sqlite:
             async with direct(self._quick) as connection:
                 yield connection
-
-    @asynccontextmanager
-    async def quick_transaction(self, *, is_durable: bool = True) -> AsyncGenerator[Quick]:
-        """`transaction` for statements that are built once and run all the time.
-
-        is_durable False: a crash of PostgreSQL may undo it, or the power going; nobody waits for its disk.
-        """
-        if self.is_sqlite:
-            async with self.transaction() as connection:
-                yield ThroughSqlalchemy(connection)
         else:
-            async with direct_transaction(self._quick, is_durable=is_durable) as connection:
-                yield connection
+            async with self.writing() if statements_on_sqlite == 1 else self.transaction() as through:
+                yield ThroughSqlalchemy(through)
 
     async def close(self) -> None:
         await self._writer.dispose()
@@ -183,18 +173,9 @@ def _sqlite_engine(url: str, opener: SqliteConnections, *, connections: int) -> 
         max_overflow=0,
         connect_args={"timeout": SQLITE_BUSY_SECONDS, "async_creator_fn": opener.open},
     )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_immediate)
     event.listen(engine.sync_engine, "invalidate", _let_go_of_the_lock)
     return engine
-
-
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def _let_go_of_the_lock(connection: Any, *_: Any) -> None:

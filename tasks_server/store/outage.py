@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ PAUSE_SECONDS = 0.25
 # PostgreSQL's classes of errors (Appendix A) that go away by themselves: connection exception, transaction
 # rollback (deadlock, serialization), insufficient resources, operator intervention (shutdown, starting up).
 PASSING_CLASSES = {"08", "40", "53", "57"}
+ENDING_CLASSES = {"08", "57"}
 # After a fail-over the old address may lead to a standby for a while.
 READ_ONLY = "25006"
 # SQLite calls everything operational; this one of its codes is a statement that is wrong.
@@ -39,6 +41,18 @@ def is_outage(error: BaseException) -> bool:
         or (isinstance(error, OperationalError) and not is_wrong)
         or _passes(error.orig)
     )
+
+
+def may_be_done(error: BaseException) -> bool:
+    """Whether a statement that was sent, and met this outage, may have been carried out and committed.
+
+    A database that still says what is wrong has not; but PostgreSQL may say so of the connection it is ending.
+    """
+    said = getattr(error, "orig", None) or error
+    sqlstate: str | None = getattr(said, "sqlstate", None)
+    if sqlstate is None:
+        return is_outage(error) and not isinstance(said, sqlite3.Error)
+    return sqlstate[:2] in ENDING_CLASSES
 
 
 def _passes(error: BaseException | None) -> bool:

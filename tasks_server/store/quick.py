@@ -7,16 +7,16 @@ a better plan; for statements that find their rows by ids they never do.
 
 from __future__ import annotations
 
-import asyncio
 from collections import namedtuple
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, Protocol
 
-from sqlalchemy import Executable
+from sqlalchemy import Connection, Executable
 from sqlalchemy.dialects.postgresql import asyncpg as dialect_of_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
 
 from tasks_server.store.postgresql_connection import StatementTimedOut
 
@@ -47,16 +47,6 @@ class Direct:
     async def fetch(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Any]:
         compiled = compiled_once(statement)
         return compiled.rows(await self._driver.fetch(compiled.sql, *compiled.arguments(parameters)))
-
-    async def begin(self, *, is_durable: bool = True) -> None:
-        # In one message: what is not durable is not worth another one.
-        await self._driver.execute("BEGIN" if is_durable else "BEGIN; SET LOCAL synchronous_commit = off")
-
-    async def commit(self) -> None:
-        await self._driver.execute("COMMIT")
-
-    async def roll_back(self) -> None:
-        await self._driver.execute("ROLLBACK")
 
 
 class Compiled:
@@ -90,39 +80,30 @@ def compiled_once(statement: Any) -> Compiled:
 @asynccontextmanager
 async def direct(engine: AsyncEngine) -> AsyncGenerator[Direct]:
     """A connection of the pool, for statements that commit by themselves."""
-    async with engine.connect() as connection:
-        driver = await _open_driver(connection)
-        try:
-            yield Direct(driver, engine)
-        except TimeoutError:
-            # The answer may still come, and would be taken for that of the next statement.
-            await connection.invalidate()
-            raise StatementTimedOut("PostgreSQL has not answered in time") from None
-        except asyncio.CancelledError:
-            await connection.invalidate()
-            raise
-        finally:
-            if not connection.invalidated and (driver.is_closed() or driver.is_in_transaction()):
-                await connection.invalidate()
-
-
-@asynccontextmanager
-async def direct_transaction(engine: AsyncEngine, *, is_durable: bool = True) -> AsyncGenerator[Direct]:
-    """Everything inside commits together or not at all. Unless it is durable, a crash of PostgreSQL may undo it."""
-    async with direct(engine) as connection:
-        await connection.begin(is_durable=is_durable)
-        try:
-            yield connection
-        except Exception:
-            with suppress(Exception):  # then the connection is given up
-                await connection.roll_back()
-            raise
-        await connection.commit()
-
-
-async def _open_driver(connection: AsyncConnection) -> Any:
-    driver: Any = (await connection.get_raw_connection()).driver_connection
+    connection = await greenlet_spawn(engine.sync_engine.connect)
+    driver = _driver_of(connection)
     if driver.is_closed():  # PostgreSQL was restarted meanwhile
-        await connection.invalidate()
-        driver = (await connection.get_raw_connection()).driver_connection
-    return driver
+        await greenlet_spawn(connection.invalidate)
+        await greenlet_spawn(connection.close)
+        connection = await greenlet_spawn(engine.sync_engine.connect)
+        driver = _driver_of(connection)
+    is_settled = False
+    try:
+        yield Direct(driver, engine)
+        is_settled = True
+    except TimeoutError:
+        raise StatementTimedOut("PostgreSQL has not answered in time") from None
+    except Exception:
+        is_settled = True
+        raise
+    finally:
+        try:
+            if not is_settled or driver.is_closed() or driver.is_in_transaction():
+                # An answer that may still come would be taken for that of the next statement.
+                await greenlet_spawn(connection.invalidate)
+        finally:
+            await greenlet_spawn(connection.close)
+
+
+def _driver_of(connection: Connection) -> Any:
+    return connection.connection.driver_connection

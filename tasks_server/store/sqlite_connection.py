@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
@@ -14,6 +15,7 @@ T = TypeVar("T")
 
 ROWS_PER_FETCH = 64
 END_SECONDS = 5.0
+BUSY_PAUSE_SECONDS = 0.01
 
 
 class GivenUpOnce(aiosqlite.Connection):
@@ -101,11 +103,14 @@ class SqliteConnections:
     def __init__(self) -> None:
         self._threads: set[threading.Thread] = set()
 
-    def open(self, path: str, **options: Any) -> aiosqlite.Connection:
+    def open(self, path: str, *, timeout: float, **options: Any) -> aiosqlite.Connection:
         """What `create_async_engine` takes as `async_creator_fn`: options are those of `sqlite3.connect`."""
 
         def connect() -> sqlite3.Connection:
-            connection.opened = sqlite3.connect(path, **options)
+            connection.opened = sqlite3.connect(path, timeout=timeout, isolation_level=None, **options)
+            _write_ahead(connection.opened, timeout)
+            for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+                connection.opened.execute(f"PRAGMA {pragma}")
             return connection.opened
 
         connection = GivenUpOnce(connect, ROWS_PER_FETCH)
@@ -119,3 +124,20 @@ class SqliteConnections:
         for thread in self._threads:
             if thread.is_alive():
                 await asyncio.to_thread(thread.join, END_SECONDS)
+
+
+def _write_ahead(opened: sqlite3.Connection, timeout: float) -> None:
+    """Have a new file written ahead of. SQLite does not wait by itself for whoever is writing to it just now."""
+    until = time.monotonic() + timeout
+    while not _is_written_ahead(opened, or_raises=time.monotonic() > until):
+        time.sleep(BUSY_PAUSE_SECONDS)
+
+
+def _is_written_ahead(opened: sqlite3.Connection, *, or_raises: bool) -> bool:
+    try:
+        opened.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as error:
+        if or_raises or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True

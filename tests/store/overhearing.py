@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -45,7 +46,7 @@ def overhearing(
         event.listen(engine, "before_cursor_execute", before_statement)
         event.listen(engine, "commit", before_commit)
     try:
-        with _directly(record, statement, commit):
+        with _directly(record, statement, commit), _committing_by_itself(record, commit):
             yield
     finally:
         for engine in engines:
@@ -53,29 +54,61 @@ def overhearing(
             event.remove(engine, "commit", before_commit)
 
 
+IS_WRITING = re.compile("INSERT|UPDATE|DELETE")
+
+
+@contextmanager
+def _committing_by_itself(record: Record, commit: Callable[[], Awaitable[None]] | None) -> Generator[None]:
+    """On SQLite, what commits by itself does so in a transaction: that becomes a moment of its own."""
+    fetch = quick.ThroughSqlalchemy.fetch
+    database: Any = record.database
+
+    async def fetching(self: quick.ThroughSqlalchemy, statement: Any, parameters: Mapping[str, Any]) -> Any:
+        connection: Any = self._connection  # pyright: ignore[reportPrivateUsage]
+        driver = (await connection.get_raw_connection()).driver_connection
+        is_ours = connection.sync_engine.pool is database._writer.sync_engine.pool
+        if commit is None or not is_ours or driver.in_transaction or not statement.is_dml:
+            return await fetch(self, statement, parameters)
+        await driver.execute("BEGIN IMMEDIATE")
+        try:
+            rows = await fetch(self, statement, parameters)
+            await commit()
+        except BaseException:
+            await driver.rollback()
+            raise
+        await driver.commit()
+        return rows
+
+    quick.ThroughSqlalchemy.fetch = fetching
+    try:
+        yield
+    finally:
+        quick.ThroughSqlalchemy.fetch = fetch
+
+
 @contextmanager
 def _directly(
     record: Record, heard: Heard | None, commit: Callable[[], Awaitable[None]] | None
 ) -> Generator[None]:
-    fetch, send = quick.Direct.fetch, quick.Direct.commit
+    fetch = quick.Direct.fetch
     database: Any = record.database
 
-    def is_ours(connection: quick.Direct) -> bool:
-        return not database.is_sqlite and connection.engine is database._quick
-
     async def fetching(self: quick.Direct, statement: Any, parameters: Mapping[str, Any]) -> Any:
-        if heard is not None and is_ours(self):
-            compiled = quick.compiled_once(statement)
+        if database.is_sqlite or self.engine is not database._quick:
+            return await fetch(self, statement, parameters)
+        compiled = quick.compiled_once(statement)
+        if heard is not None:
             await heard(compiled.sql, tuple(compiled.arguments(parameters)))
-        return await fetch(self, statement, parameters)
-
-    async def committing(self: quick.Direct) -> None:
-        if commit is not None and is_ours(self):
+        if commit is None or not IS_WRITING.search(compiled.sql):
+            return await fetch(self, statement, parameters)
+        driver: Any = self._driver  # pyright: ignore[reportPrivateUsage]
+        async with driver.transaction():
+            rows = await fetch(self, statement, parameters)
             await commit()
-        await send(self)
+        return rows
 
-    quick.Direct.fetch, quick.Direct.commit = fetching, committing
+    quick.Direct.fetch = fetching
     try:
         yield
     finally:
-        quick.Direct.fetch, quick.Direct.commit = fetch, send
+        quick.Direct.fetch = fetch

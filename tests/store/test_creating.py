@@ -14,7 +14,7 @@ from tasks_server.store.database import DATABASE_UNAVAILABLE
 from tasks_server.store.outage import is_outage
 from tasks_server.task import InputRequest, NewTask, Task, TaskStatus, new_task_id
 from tests.store.counting import traffic
-from tests.store.interleaving import GatedAnnouncer, gate_before_commit
+from tests.store.interleaving import GatedAnnouncer, gate_before_commit, gate_before_statement
 from tests.store.record import ATTACHED, OWNER, Record, new_task, opened
 from tests.support.servers import ValkeyServer
 from tests.support.waiting import wait_until
@@ -194,8 +194,8 @@ async def test_tasks_of_all_callers_share_a_reading(record: Record):
     assert seen.count("SELECT") == 1
 
 
-async def test_what_arrives_during_a_commit_goes_together_into_the_next(record: Record):
-    with traffic(record) as seen, gate_before_commit(record) as gate:
+async def test_what_arrives_while_others_are_recorded_is_recorded_together(record: Record):
+    with traffic(record) as seen, gate_before_statement(record, 1) as gate:
         first = asyncio.create_task(record.create())
         await gate.reached.wait()
         others = [asyncio.create_task(record.create()) for _ in range(20)]

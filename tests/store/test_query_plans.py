@@ -94,7 +94,7 @@ async def plan_once(record: Record, statement: Statement) -> list[str]:
     """The plan that a quick connection keeps."""
     sql, parameters = statement
     nothing = ", ".join(["NULL"] * len(parameters))
-    async with record.database.quick_transaction() as connection:
+    async with record.database.quick_writing() as connection:
         direct: Any = connection
         driver = direct._driver
         await driver.execute(f"PREPARE hot AS {sql}")

@@ -1,16 +1,21 @@
-"""SQLite's one write lock: whoever is cancelled while holding it must let go of it."""
+"""SQLite's one write lock: whoever is cancelled while holding it lets go of it, whoever opens a file waits for it."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import sqlite3
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event, text
 
+from tasks_server.store import sqlite_connection
 from tasks_server.store.database import Database
+from tests.support.waiting import wait_until
 
 SLOW_INSERT = text(
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
@@ -50,3 +55,31 @@ async def test_a_cancelled_transaction_lets_go_of_the_write_lock(sqlite_url: str
         await connection.execute(text("CREATE TABLE a (b INTEGER)"))
     await mine.close()
     await theirs.close()
+
+
+async def test_a_new_file_is_opened_once_whoever_writes_to_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another process does that has not switched it to its write-ahead log yet."""
+    refusals: list[float] = []
+    pause = time.sleep
+
+    def refused(seconds: float) -> None:
+        refusals.append(seconds)
+        pause(seconds)
+
+    monkeypatch.setattr(sqlite_connection.time, "sleep", refused)
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'tasks.db'}")
+
+    async def mode() -> Any:
+        async with database.reading() as connection:
+            return (await connection.execute(text("PRAGMA journal_mode"))).scalar_one()
+
+    with sqlite3.connect(tmp_path / "tasks.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        opening = asyncio.create_task(mode())
+        await wait_until(lambda: refusals or opening.done(), describing="the file is being opened")
+        assert not opening.done()
+        other.execute("COMMIT")
+    assert await opening == "wal"
+    await database.close()

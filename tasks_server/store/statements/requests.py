@@ -25,8 +25,9 @@ from tasks_server.store.tables import INPUT_REQUEST, TASK, TASK_EVENT
 from tasks_server.task import Door, OutcomeKind, TaskStatus
 
 
-def created_at(task_id: str) -> Selection:
-    return select(t.created_at).where(t.id == task_id)
+def recorded(task_ids: Sequence[str]) -> Selection:
+    """Of tasks that were submitted, what `submitting.insert_new` returns."""
+    return select(t.id, t.created_at, t.announced_at).where(t.id.in_(task_ids))
 
 
 def tasks_under_keys(keys: Sequence[tuple[str, str | None]]) -> Selection:
