@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import get_args
@@ -56,9 +56,10 @@ class Watch:
         self._revisions = dict.fromkeys(task_ids, 0)
         self._snapshots: dict[str, Task] = {}
         self._unseen: list[str] = []
-        self._signals: deque[LiveSignal] = deque(maxlen=SIGNALS_KEPT)
+        # Thousands of watches are silent: a deque and an event would take 1.5 KB of each.
+        self._signals: list[LiveSignal] = []
         self._lines_in_record: set[str] = set()
-        self._news = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
 
     def admit(self, tasks: Iterable[Task]) -> None:
         """The first reading: what is not in it, or belongs to somebody else, is not followed."""
@@ -66,17 +67,16 @@ class Watch:
             self.offer(task)
         self.accepted = tuple(task_id for task_id, revision in self._revisions.items() if revision > 0)
         self._revisions = {task_id: self._revisions[task_id] for task_id in self.accepted}
-        mine = [signal for signal in self._signals if signal.task_id in self._revisions]
-        self._signals = deque(mine, maxlen=SIGNALS_KEPT)
+        self._signals = [signal for signal in self._signals if signal.task_id in self._revisions]
         # What one that has ended already has said goes before its end.
         self._unseen = [task_id for task_id, task in self._snapshots.items() if not task.is_terminal]
-        self._news.set()
+        self._wake()
 
     def miss(self, task_id: str) -> None:
         """The task is not there any more; nothing will ever be heard of it."""
         if task_id not in self._snapshots:
             self._revisions.pop(task_id, None)
-        self._news.set()
+        self._wake()
 
     def offer(self, task: Task) -> None:
         """A snapshot; what is not newer than the last one is dropped."""
@@ -86,7 +86,7 @@ class Watch:
             self._snapshots[task.id] = task
             if task.origin.has_handshake:
                 self._lines_in_record.add(task.id)
-            self._news.set()
+            self._wake()
 
     def offer_signal(self, signal: LiveSignal) -> None:
         if self._wants_signals and signal.task_id in self._revisions:
@@ -99,7 +99,8 @@ class Watch:
                 self._signals.pop()
                 signal = TaskNoted(signal.task_id, min(before.after, signal.after), signal.newest)
             self._signals.append(signal)
-            self._news.set()
+            del self._signals[:-SIGNALS_KEPT]
+            self._wake()
 
     def look_for_lines(self) -> None:
         """`TaskNoted` may have been missed."""
@@ -114,13 +115,17 @@ class Watch:
             if self._unseen:
                 return self._take_snapshot(self._unseen.pop(0))
             if self._signals:
-                return self._signals.popleft()
+                return self._signals.pop(0)
             if self._snapshots:
                 return self._take_snapshot(next(iter(self._snapshots)))
             if not self._revisions:
                 raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     def _take_snapshot(self, task_id: str) -> Task:
         task = self._snapshots.pop(task_id)

@@ -7,17 +7,26 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 
-class Bell(asyncio.Event):
-    """An event that also calls back: waiting for it would take a task for every stream."""
+class Bell:
+    """An event that calls back: waiting for it would take a task for every stream, and an event's queue of those who
+    wait 700 bytes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self._has_rung = False
         self._calls: list[Callable[[], object]] = []
 
+    def is_set(self) -> bool:
+        return self._has_rung
+
     def set(self) -> None:
-        super().set()
+        self._has_rung = True
         for call in list(self._calls):
             call()
+
+    async def wait(self) -> None:
+        rung = asyncio.Event()
+        with self.calling(rung.set):
+            await rung.wait()
 
     @contextmanager
     def calling(self, call: Callable[[], object]) -> Generator[None]:
