@@ -23,7 +23,7 @@ help:
 	@echo "make starting      measure how long a host waits for a server that it starts (ARGS=--busy=8)"
 	@echo "make conformance   run the official MCP conformance suite"
 	@echo "make clients       let other people's clients use a running server (ARGS='--replicas 2': two, in turn)"
-	@echo "make bench         measure this server beside a peer and a floor (needs wrk; takes half an hour)"
+	@echo "make bench         measure this server beside a peer and a floor (needs wrk; takes ten minutes)"
 	@echo "make lint          ruff, pyright, import-linter, and a look at what is committed"
 	@echo "make format        let ruff rewrite the sources"
 	@echo "make lock          renew the lock files (ARGS=--upgrade takes new versions)"
