@@ -41,16 +41,18 @@ class Reports:
         self._something_unwritten = asyncio.Event()
         self._ended = asyncio.Event()
 
-    def add_progress(self, progress: float, total: float | None, message: str | None) -> Progress:
-        """As it is recorded: progress never goes back within a run."""
+    def reach(self, progress: float, total: float | None, message: str | None) -> Progress:
+        """As it is recorded, by `write_progress_soon`: progress never goes back within a run."""
         reached = float(progress) if self.progress is None else max(float(progress), self.progress.progress)
         message = None if message is None else recordable(message)
-        newest = Progress(reached, None if total is None else float(total), message)
-        self.progress = self._unwritten_progress = newest
+        self.progress = Progress(reached, None if total is None else float(total), message)
         if message is not None:
             self.message = self._unwritten_message = message
+        return self.progress
+
+    def write_progress_soon(self) -> None:
+        self._unwritten_progress = self.progress
         self._something_unwritten.set()
-        return newest
 
     def add_message(self, message: str) -> None:
         self.message = self._unwritten_message = recordable(message)

@@ -114,12 +114,14 @@ class Session:
     # --- what the tool asks for ------------------------------------------------------------------------------
 
     async def report_progress(self, progress: float, total: float | None, message: str | None) -> None:
-        newest = self.reports.add_progress(progress, total, message)
-        self._start_reporting()
+        reached = self.reports.reach(progress, total, message)
         if self.task.origin.wants_progress:
+            # Before it is in the record, where a follower could find the newest and never be told what came before.
             await self._announcer.signal(
-                TaskProgressed(self.task.id, newest.progress, newest.total, newest.message)
+                TaskProgressed(self.task.id, reached.progress, reached.total, reached.message)
             )
+        self.reports.write_progress_soon()
+        self._start_reporting()
 
     async def report_status(self, message: str) -> None:
         self.reports.add_message(message)

@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx2
 
-from tests.support.mcp_messages import INTERNAL_ERROR, request
+from tests.crashes.session_client import Told
+from tests.support.mcp_messages import INTERNAL_ERROR, META, request
 from tests.support.waiting import wait_until
 
 ACCEPTED: dict[str, Any] = {"action": "accept", "content": {}}
@@ -92,6 +93,15 @@ class Client:
             return not await self.sees(part)
 
         await wait_until(is_missed, 30, describing=f"the server misses {part}", every=0.05)
+
+    @asynccontextmanager
+    async def attached(self, tool: str, **arguments: Any) -> AsyncGenerator[Told]:
+        """A call by a host that knows no tasks and wants progress: the stream that answers it."""
+        sent = request("tools/call", tool, {"name": tool, "arguments": arguments})
+        unaware: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": {}, "progressToken": tool}
+        sent["json"]["params"]["_meta"] = META | unaware
+        async with self._http.stream("POST", f"{self.url}/mcp", **sent) as response:
+            yield Told(response.aiter_bytes())
 
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[None]:

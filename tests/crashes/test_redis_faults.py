@@ -9,7 +9,7 @@ import pytest
 from tests.crashes.house import ON_POSTGRESQL, ON_SQLITE, House
 from tests.crashes.proxy import RationingProxy
 from tests.crashes.rush import rush
-from tests.crashes.session_client import SessionClient
+from tests.crashes.session_client import Message, SessionClient
 from tests.support.redis_keys import connect, flush
 from tests.support.servers import ValkeyServer
 from tests.support.waiting import wait_until
@@ -119,4 +119,35 @@ async def test_a_listener_whose_server_was_cut_off_hears_what_nobody_has_told(
 
             await wait_until(has_told, 20, describing="progress in the record")
             proxy.ration(None)
-            assert (await listening.until("notifications/progress"))["params"]["progress"] == 1
+            assert_begun(await listening.until("notifications/progress"))
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+async def test_a_caller_whose_server_was_cut_off_hears_what_the_record_says(
+    house_on_sand: House, valkey: ValkeyServer, revision: str
+):
+    house = house_on_sand
+    proxy = RationingProxy(house.directory / "proxy.sock", valkey.socket)
+    async with proxy.running():
+        _, far = await house.serve(redis_url=proxy.url)
+        await house.work(house.tool("saga", "saga"))
+        await far.offers("saga")
+        session = SessionClient(house.http)
+        await session.open(far.url)
+        proxy.ration(0)
+        diary, gate = house.paths("saga")
+        arguments = {"diary": str(diary), "gate": str(gate)}
+        if revision == "2025-11-25":
+            calling = session.sent(far.url, session.calling("saga", **arguments))
+        else:
+            calling = far.attached("saga", **arguments)
+        async with calling as told:
+            assert_begun(await told.until("notifications/progress"))
+            gate.touch()
+            assert (await told.until("response"))["result"]["content"][0]["text"] == "done"
+
+
+def assert_begun(progress: Message) -> None:
+    """As the tool has said it, all of it."""
+    params = progress["params"]
+    assert (params["progress"], params["total"], params["message"]) == (1, 3, "begun")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import httpx2
 import pytest
 
 from tasks_server.client import SteadyHttpClient
-from tests.support.processes import free_port
+from tests.support.processes import silent_port
 
 VERSION = {"MCP-Protocol-Version": "2026-07-28"}
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
@@ -36,8 +37,9 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/mcp"
 
-    async def listen(self, port: int = 0) -> asyncio.Server:
-        server = await asyncio.start_server(self._answer, "127.0.0.1", port)
+    async def listen(self, held: socket.socket | None = None) -> asyncio.Server:
+        where: dict[str, Any] = {"host": "127.0.0.1", "port": 0} if held is None else {"sock": held}
+        server = await asyncio.start_server(self._answer, **where)
         self.port = server.sockets[0].getsockname()[1]
         return server
 
@@ -112,18 +114,20 @@ async def test_keys_can_be_done_without(server: Server) -> None:
 
 
 async def test_a_refused_connection_is_tried_again_whatever_was_to_be_sent() -> None:
-    server = Server()
-    server.port = await free_port()
-    sending = asyncio.create_task(send(server, "tools/call"))
-    await asyncio.sleep(0)
-    async with await server.listen(server.port):
-        assert (await sending).status_code == 200
+    with silent_port() as held:
+        server = Server()
+        server.port = held.getsockname()[1]
+        sending = asyncio.create_task(send(server, "tools/call"))
+        await asyncio.sleep(0)
+        async with await server.listen(held):
+            assert (await sending).status_code == 200
 
 
 async def test_patience_ends() -> None:
-    server = Server()
-    server.port = await free_port()
-    assert refused(await send(server, "tasks/get", patience_seconds=0.2))
+    with silent_port() as held:
+        server = Server()
+        server.port = held.getsockname()[1]
+        assert refused(await send(server, "tasks/get", patience_seconds=0.2))
 
 
 async def test_the_first_request_of_a_connection_fails_as_it_does_in_the_sdk(server: Server) -> None:

@@ -6,11 +6,12 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -212,3 +213,11 @@ async def free_port() -> int:
     server.close()
     await server.wait_closed()
     return port
+
+
+@contextmanager
+def silent_port() -> Generator[socket.socket]:
+    """A port that refuses connections and that nobody else gets; it may still be listened on."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import httpx2
 import pytest
 
-from tests.support.processes import ProcessStarter, free_port
+from tests.support.processes import ProcessStarter, silent_port
 from tests.support.serving import ROOT
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
@@ -96,8 +96,9 @@ async def test_chunks_pass_before_the_answer_ends_and_so_does_hanging_up(start: 
 
 async def test_a_server_that_is_gone_is_passed_over(start: ProcessStarter, backends: tuple[Backend, Backend]):
     first, _ = backends
-    gone = f"http://127.0.0.1:{await free_port()}"
-    async with running(first) as urls, balanced(start, gone, *urls) as http:
-        assert [(await http.get("/mcp")).text for _ in range(2)] == ["first", "first"]
-    async with balanced(start, gone, gone) as http:
-        assert (await http.get("/mcp")).status_code == 502
+    with silent_port() as held:
+        gone = f"http://127.0.0.1:{held.getsockname()[1]}"
+        async with running(first) as urls, balanced(start, gone, *urls) as http:
+            assert [(await http.get("/mcp")).text for _ in range(2)] == ["first", "first"]
+        async with balanced(start, gone, gone) as http:
+            assert (await http.get("/mcp")).status_code == 502

@@ -132,7 +132,7 @@ class Narrator:
         task, self._untold = self._untold, None
         if task is not None and task.progress is not None and self._progress == task.progress:
             self._progress = None
-            await self._tell_progress(task.progress, task.progress_total, None)
+            await self._tell_recorded(task, task.progress)
 
     async def _begin_to_speak(self) -> None:
         if self._voice.claims:
@@ -216,10 +216,14 @@ class Narrator:
             self._progress_token,
         )
         if not is_shared or not self._parts.bus.connected.is_set():
-            await self._tell_progress(progress, task.progress_total, None)
+            await self._tell_recorded(task, progress)
         elif self._progress is None:
             self._progress = progress
             self._untold = task
+
+    async def _tell_recorded(self, task: Task, progress: float) -> None:
+        """The record keeps one message: the newest, with progress or without."""
+        await self._tell_progress(progress, task.progress_total, task.status_message)
 
     async def _tell_progress(self, progress: float, total: float | None, message: str | None) -> None:
         if self._progress_token is None or (self._progress is not None and progress <= self._progress):

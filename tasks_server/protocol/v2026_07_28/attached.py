@@ -157,7 +157,8 @@ class Attached:
         if task.origin.door is Door.HANDLE:
             self.keeps_task = True
         if task.progress is not None and not task.is_terminal:
-            await self._tell_progress(task.progress, task.progress_total, None)
+            # The record keeps one message: the newest, with progress or without.
+            await self._tell_progress(task.progress, task.progress_total, task.status_message)
         if task.is_terminal:
             self.keeps_task = True
             return self._outcome(task)
