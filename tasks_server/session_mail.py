@@ -22,6 +22,9 @@ from tasks_server.signals import SessionMessage, SessionMessageTaken
 TAKEN_WITHIN_SECONDS = 4.0
 """How long a process that is alive may need. Clients wait for about five seconds until a message of theirs is taken."""
 
+ANNOUNCED_EVERY_SECONDS = 1.0
+"""Signals may be lost; the message is not, and only one can take it."""
+
 KEPT_SECONDS = 30
 _PREFIX = "tasks:message:"
 _TAKEN = b""
@@ -73,8 +76,10 @@ class SessionMail:
         """Whether somebody has said in time that he has it."""
         with anyio.move_on_after(TAKEN_WITHIN_SECONDS):
             async with self._bus.subscribe(SessionMessageTaken) as signals:
-                await self._bus.publish(SessionMessage(session_id, message_id))
-                async for signal in signals:
-                    if signal == SessionMessageTaken(message_id):
-                        return True
+                while True:
+                    await self._bus.publish(SessionMessage(session_id, message_id))
+                    with anyio.move_on_after(ANNOUNCED_EVERY_SECONDS):
+                        async for signal in signals:
+                            if signal == SessionMessageTaken(message_id):
+                                return True
         return False

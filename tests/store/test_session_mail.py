@@ -52,6 +52,20 @@ async def test_a_message_of_any_size_reaches_the_holder_of_the_stream(
         assert await mail_of(holder).take(announced) is None
 
 
+async def test_a_message_whose_announcement_was_lost_is_announced_again(
+    record: Record, sender: SessionMail, holder: Record, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("tasks_server.session_mail.ANNOUNCED_EVERY_SECONDS", 0.05)
+    async with holder.bus.subscribe(SessionMessage) as signals:
+        delivering = asyncio.create_task(sender.deliver("s", b"{}"))
+        lost = await anext(signals)
+        announced = await anext(signals)
+        assert announced == lost
+        assert isinstance(announced, SessionMessage)
+        assert await mail_of(holder).take(announced) == b"{}"
+        await delivering
+
+
 async def test_a_message_that_nobody_takes_is_taken_back(
     record: Record, sender: SessionMail, holder: Record, monkeypatch: pytest.MonkeyPatch
 ):
