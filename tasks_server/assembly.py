@@ -34,7 +34,7 @@ from tasks_server.store.migrate import check_migrated
 from tasks_server.store.reading import TaskReader
 from tasks_server.store.roster import Roster
 from tasks_server.waiting import Waiting
-from tasks_server.watch import Watchers
+from tasks_server.watchers import Watchers
 
 
 @dataclass(frozen=True, slots=True)

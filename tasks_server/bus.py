@@ -32,11 +32,13 @@ class Subscription:
     def __init__(self, limit: int) -> None:
         self._pending: asyncio.Queue[Signal] = asyncio.Queue()
         self._limit = limit
+        self._is_at_work = False
 
     def offer(self, signal: Signal) -> None:
         if self._pending.qsize() >= self._limit:
             while not self._pending.empty():
                 self._pending.get_nowait()
+                self._pending.task_done()
             signal = Resync()
         self._pending.put_nowait(signal)
 
@@ -44,7 +46,16 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Signal:
-        return await self._pending.get()
+        if self._is_at_work:
+            self._is_at_work = False
+            self._pending.task_done()
+        signal = await self._pending.get()
+        self._is_at_work = True
+        return signal
+
+    async def idle(self) -> None:
+        """Return once the subscriber has dealt with everything that has been delivered, and asks for more."""
+        await self._pending.join()
 
 
 class Bus:
@@ -56,6 +67,8 @@ class Bus:
         self._subscriptions: dict[type[Signal], set[Subscription]] = {kind: set() for kind in SIGNALS}
         self.connected = asyncio.Event()
         self._is_down = False
+        self._position = (0, 0)
+        self._moved = asyncio.Event()
         self._publishing: Batch[Sequence[Signal], None] = Batch(self._publish)
 
     @asynccontextmanager
@@ -84,6 +97,20 @@ class Bus:
         if not self._is_down:
             self._publishing.begin(signals)
 
+    async def catch_up(self, subscription: Subscription) -> None:
+        """Return once this subscriber has dealt with everything that anybody has published before.
+
+        Without waiting for a Redis that is away, or for one that hangs for longer than `HINT_SECONDS`.
+        """
+        if not self.connected.is_set():
+            return
+        with suppress(*UNAVAILABLE):
+            async with asyncio.timeout(HINT_SECONDS):
+                newest = _position(await _newest(self._redis))
+                while self._position < newest:
+                    await self._moved.wait()
+                await subscription.idle()
+
     async def _publish(self, said: Sequence[Sequence[Signal]]) -> Sequence[None]:
         pipe = self._redis.pipeline(transaction=False)
         signals = [signal for each in said for signal in each]
@@ -102,11 +129,12 @@ class Bus:
         failures = 0
         while True:
             try:
-                position = await self._newest()
+                position = await _newest(self._blocking)
                 if failures:
                     log.info("Redis is reachable again")
                 self._is_down = False
                 self._deliver([Resync()])
+                self._move(position)
                 self.connected.set()
                 failures = 0
                 while True:
@@ -120,10 +148,6 @@ class Bus:
                 failures += 1
                 await asyncio.sleep(pause)
 
-    async def _newest(self) -> bytes:
-        latest: Any = await self._blocking.xrevrange(STREAM, count=1)
-        return latest[0][0] if latest else b"0-0"
-
     async def _read_after(self, position: bytes) -> bytes:
         answer: Any = await self._blocking.xread(
             {STREAM: position}, count=READ_COUNT, block=int(BLOCK_SECONDS * 1000)
@@ -133,7 +157,13 @@ class Bus:
         entries = answer[0][1]
         heard = (decode_signal(fields.get(b"s", b"")) for _, fields in entries)
         self._deliver(signal for signal in heard if signal is not None)
+        self._move(entries[-1][0])
         return entries[-1][0]
+
+    def _move(self, entry_id: bytes) -> None:
+        self._position = _position(entry_id)
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     def _deliver(self, signals: Iterable[Signal]) -> None:
         for signal in signals:
@@ -145,3 +175,14 @@ class Bus:
         await self._publishing.idle()
         with suppress(*UNAVAILABLE):
             await self._blocking.aclose()
+
+
+async def _newest(redis: Redis) -> bytes:
+    latest: Any = await redis.xrevrange(STREAM, count=1)
+    return latest[0][0] if latest else b"0-0"
+
+
+def _position(entry_id: bytes) -> tuple[int, int]:
+    """The order of a stream's entries."""
+    milliseconds, sequence = entry_id.split(b"-")
+    return int(milliseconds), int(sequence)

@@ -13,7 +13,8 @@ from tasks_server.store.lists import TaskLists
 from tasks_server.store.reading import TaskReader
 from tasks_server.task import NewTask, Task, TaskEvent
 from tasks_server.task_page import Place, TaskPage
-from tasks_server.watch import Watch, Watchers
+from tasks_server.watch import Watch
+from tasks_server.watchers import Watchers
 
 
 class TaskService:

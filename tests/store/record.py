@@ -40,7 +40,7 @@ from tasks_server.store.roster import Roster
 from tasks_server.store.rows import task_from_row
 from tasks_server.store.statements.history import whole_task
 from tasks_server.task import Door, Method, NewTask, Origin, OutcomeKind, Task
-from tasks_server.watch import Watchers
+from tasks_server.watchers import Watchers
 
 OWNER = "anonymous"
 RESULT = '{"content":[],"isError":false}'

@@ -10,7 +10,7 @@ import pytest
 
 from tasks_server.signals import Resync, TaskNoted, VoiceTaken
 from tasks_server.task import Door, Origin, Task
-from tasks_server.watch import Watchers
+from tasks_server.watchers import Watchers
 from tests.store.interleaving import gate_before_commit
 from tests.store.record import (
     ATTACHED,

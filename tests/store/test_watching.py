@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import pytest
 
+from tasks_server.bus import Bus
 from tasks_server.lifecycle.claims import Claims
+from tasks_server.redis_client import connect_blocking
 from tasks_server.signals import TaskLogged, TaskProgressed
 from tasks_server.task import Progress, Task, TaskStatus
 from tasks_server.watch import Watch
+from tasks_server.watchers import Watchers
 from tests.store.counting import traffic
 from tests.store.interleaving import GatedAnnouncer
 from tests.store.record import (
@@ -27,6 +32,7 @@ from tests.store.record import (
     new_task,
     opened,
 )
+from tests.support.forwarding import forwarding
 from tests.support.servers import ValkeyServer
 from tests.support.waiting import wait_until
 
@@ -66,6 +72,58 @@ async def test_a_follower_sees_every_status_of_the_record(server: Record, anothe
         with pytest.raises(StopAsyncIteration):
             await anext(watch)
     assert server.watchers._by_task == {}
+
+
+class Held:
+    """Passes on what comes from Redis while it may."""
+
+    def __init__(self) -> None:
+        self.may_pass = asyncio.Event()
+        self.may_pass.set()
+
+    async def forth(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            yield chunk
+
+    async def back(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            await self.may_pass.wait()
+            yield chunk
+
+
+async def test_what_was_said_before_a_row_was_read_is_heard_before_it_is_seen(
+    record: Record, shared_valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("tasks_server.watchers.REREAD_SECONDS", 0.0)
+    monkeypatch.setattr("tasks_server.watchers.REREAD_WITHOUT_BUS_SECONDS", 0.01)
+    worker = record.worker()
+    task = await claim(worker, await record.create())
+    signals, address = Held(), tmp_path / "signals.sock"
+    async with (
+        forwarding(shared_valkey.socket, lambda: signals, listen_at=address),
+        anyio.create_task_group() as group,
+    ):
+        bus = Bus(
+            record.redis, connect_blocking(record.redis_url.replace(str(shared_valkey.socket), str(address)))
+        )
+        watchers = Watchers(bus, record.reader)
+        group.start_soon(bus.run)
+        group.start_soon(watchers.run)
+        await bus.connected.wait()
+        async with (
+            watchers.watch(OWNER, [task.id], signals=True) as hears,
+            watchers.watch(OWNER, [task.id], signals=False) as sees,
+        ):
+            assert await anext(hears) == await anext(sees) == task
+            signals.may_pass.clear()
+            said = [TaskProgressed(task.id, page, 3.0, f"page {page:g}") for page in (1.0, 2.0, 3.0)]
+            for progress in said:
+                await record.announcer.signal(progress)
+            await worker.report(held(task), Progress(3, 3), "page 3")
+            reported = await anext(sees)
+            signals.may_pass.set()
+            assert await collect(hears, 4) == [*said, reported]
+        group.cancel_scope.cancel()
 
 
 async def test_a_snapshot_comes_once_however_often_it_is_signalled(server: Record):
