@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
         type=positive,
         default=1,
         metavar="N",
-        help="so many servers under one address, for as many cores (%(default)s)",
+        help="so many servers under one address, for as many cores (default: %(default)s)",
     )
     serve.add_argument("--listener", type=int, help=argparse.SUPPRESS)  # what `--processes` starts
     serve.set_defaults(command=_serve)

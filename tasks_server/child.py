@@ -119,7 +119,8 @@ async def kept_running(start: Callable[[], Awaitable[Child]], name: str, refused
         has_worked = True
         if now() - began > LIVED_LONG_SECONDS:
             pause = FIRST_PAUSE_SECONDS
-        log.warning("%s ended with %s; starting it again in %s s", name, code, pause)
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        log.warning("%s %s; starting it again in %s s", name, how, pause)
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 

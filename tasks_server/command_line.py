@@ -38,17 +38,15 @@ def add_work_options(command: argparse.ArgumentParser, tools_help: str) -> None:
 
 
 def port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"must be 0 (any free one) to {HIGHEST_PORT}")
-    return number
+    if not text.isdecimal() or int(text) > HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"must be 0 (any free one) to {HIGHEST_PORT}, not {text!r}")
+    return int(text)
 
 
 def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1, not {text!r}")
+    return int(text)
 
 
 def read_settings(process: Literal["server", "worker"], **overrides: Any) -> Settings:

@@ -53,7 +53,7 @@ async def test_a_server_that_dies_is_replaced_and_all_end_in_order(
     await answers_everybody(url)
     servers(parent)[0].kill()
     await answers_everybody(url)
-    await parent.line("starting it again")
+    await parent.line("A server was killed by SIGKILL; starting it again")
     await wait_until(lambda: len(servers(parent)) == NUMBER, describing="as many as before")
     assert not await client.has_workers()
     pids = [child.pid for child in servers(parent)]

@@ -63,10 +63,23 @@ def test_a_misspelt_command_ends_with_2(line: str, capsys: pytest.CaptureFixture
     assert "tasks-server" in capsys.readouterr().err
 
 
-def test_a_port_that_cannot_be_is_refused_by_the_name_of_its_option(capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize(
+    ("option", "text", "reason"),
+    [
+        ("--port", "99999", "must be 0 (any free one) to 65535, not '99999'"),
+        ("--port", "-1", "must be 0 (any free one) to 65535, not '-1'"),
+        ("--port", "many", "must be 0 (any free one) to 65535, not 'many'"),
+        ("--processes", "0", "must be a whole number, at least 1, not '0'"),
+        ("--processes", "two", "must be a whole number, at least 1, not 'two'"),
+        ("--processes", "²", "must be a whole number, at least 1, not '²'"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_by_the_name_of_its_option(
+    option: str, text: str, reason: str, capsys: pytest.CaptureFixture[str]
+):
     with pytest.raises(SystemExit):
-        parser().parse_args(["serve", "--port", "99999"])
-    assert "argument --port: must be 0 (any free one) to 65535" in capsys.readouterr().err
+        parser().parse_args(["serve", f"{option}={text}"])
+    assert f"argument {option}: {reason}" in capsys.readouterr().err
 
 
 def test_a_variable_that_is_no_setting_is_told_with_the_nearest_one(caplog: pytest.LogCaptureFixture):
