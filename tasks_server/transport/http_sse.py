@@ -7,6 +7,7 @@ taken wherever they arrive.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import replace
 from urllib.parse import urlencode
@@ -37,6 +38,8 @@ from tasks_server.transport.replies import (
     refusal,
 )
 from tasks_server.transport.sse import answering
+
+log = logging.getLogger(__name__)
 
 MESSAGES = "/messages"
 SESSION = "session_id"
@@ -136,6 +139,7 @@ class SseEndpoint:
         try:
             await self._parts.session_mail.deliver(session.id, body)
         except MessageUndelivered as error:
+            log.warning("A message for the stream of session %s is refused: %s", session.id, error)
             raise RpcError(INTERNAL_ERROR, str(error)) from None
 
     def _session(self, request: Request) -> Session | None:
