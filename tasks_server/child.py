@@ -104,7 +104,12 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
 
 
-async def kept_running(start: Callable[[], Awaitable[Child]], name: str, refused: int) -> int:
+async def kept_running(
+    start: Callable[[], Awaitable[Child]],
+    name: str,
+    refused: int,
+    longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
+) -> int:
     """Start another one whenever one ends, after a pause that grows while they do not live long.
 
     Returns only if the very first ends with the exit code `refused`, and then that.
@@ -122,7 +127,7 @@ async def kept_running(start: Callable[[], Awaitable[Child]], name: str, refused
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         log.warning("%s %s; starting it again in %s s", name, how, pause)
         await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        pause = min(2 * pause, longest_pause_seconds)
 
 
 _running: set[Child] = set()

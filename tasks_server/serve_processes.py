@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from signal import SIGTERM
 from socket import socket
 
 from tasks_server.child import Child, kept_running, kill_children
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 15.0
 """Longer than a server takes to end its streams."""
+
+LONGEST_PAUSE_SECONDS = 1.0
+"""Between a server that has died and the next: its share of the connections waits meanwhile."""
 
 
 async def serve_in_processes(settings: Settings, number: int) -> int:
@@ -69,7 +73,7 @@ class _Server:
 
     async def keep_running(self) -> int:
         """Returns only if the first process is refused; its exit code."""
-        return await kept_running(self._start, "A server", REFUSED)
+        return await kept_running(self._start, "A server", REFUSED, LONGEST_PAUSE_SECONDS)
 
     async def _start(self) -> Child:
         command = [sys.executable, "-m", "tasks_server", "serve", "--listener", str(self._descriptor)]
@@ -77,11 +81,11 @@ class _Server:
         return self._child
 
     async def stop(self) -> int:
-        """Let it end in order; the exit code."""
+        """Let it end in order; the exit code. One that has only just been started ends by the signal itself."""
         if self._child is None:
             return 0
         await self._child.stop(STOP_SECONDS)
-        return 0 if self._child.exit_code in (0, REFUSED) else 1
+        return 0 if self._child.exit_code in (0, REFUSED, -SIGTERM) else 1
 
 
 def _end_at_once() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from inspect import isawaitable
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -41,7 +42,10 @@ class TaskContext(CurrentRun):
         self._steps = Steps(port)
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """How far the work is, in any unit; it must not go back."""
+        """How far the work is, in any unit; it must not go back. Raises ValueError for what is no finite number."""
+        _check_finite("progress", progress)
+        if total is not None:
+            _check_finite("total", total)
         await self._port.report_progress(progress, total, message)
 
     async def status(self, message: str) -> None:
@@ -187,6 +191,16 @@ class TaskContext(CurrentRun):
     async def publish_catalog(self) -> None:
         """Publish what this worker offers now."""
         await self._port.publish_catalog()
+
+
+def _check_finite(what: str, value: float) -> None:
+    """JSON has no other numbers."""
+    try:
+        is_finite = isfinite(value)
+    except OverflowError:
+        is_finite = False
+    if not is_finite:
+        raise ValueError(f"{what} must be a finite number, not {repr(value)[:20]}")
 
 
 def _checked(key: str | None) -> str | None:

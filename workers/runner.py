@@ -66,16 +66,21 @@ class Runner:
         self._publish_catalog = publish_catalog
         self.sessions: dict[str, Session] = {}
         self._leaving = False
-        # Tasks that may be held already but have no session yet, and whether somebody has changed them meanwhile.
-        self._claiming: dict[str, bool] = {}
+        # Attempts that may be held already but have no session yet, and whether somebody has changed them meanwhile.
+        self._claiming: dict[tuple[str, int], bool] = {}
 
     async def run(self, task_id: str, attempt: int, queue: str, slot: Slot) -> None:
-        """The whole of it; does nothing if the task is not there to be claimed. slot: for the tool to run in."""
-        self._claiming[task_id] = False
+        """The whole of it; does nothing if the task is not there to be claimed. slot: for the tool to run in.
+
+        Nor if it is just being claimed: a job is picked again when the database does not answer for seconds.
+        """
+        if (task_id, attempt) in self._claiming:
+            return
+        self._claiming[task_id, attempt] = False
         try:
             session = await self._claim(task_id, attempt, queue)
         finally:
-            nudged = self._claiming.pop(task_id, False)
+            nudged = self._claiming.pop((task_id, attempt))
         if session is None:
             return
         try:
@@ -176,8 +181,8 @@ class Runner:
 
     async def look_at(self, task_id: str) -> None:
         """A caller has answered or cancelled this task; if it runs here, act on it."""
-        if task_id in self._claiming:
-            self._claiming[task_id] = True
+        for claiming in [each for each in self._claiming if each[0] == task_id]:
+            self._claiming[claiming] = True
         session = self.sessions.get(task_id)
         if session is None:
             return

@@ -105,7 +105,8 @@ class Claims(Notes, Questions, Ends):
                     log, given.parameters([tuple(self._attempt(row).values()) for row in rows])
                 )
         taken = {(row.id, row.attempt): await self._read(row) for row in rows}
-        return [taken.get(each) for each in wanted]
+        # Whoever wants the same attempt a second time is told that it is taken.
+        return [taken.pop(each, None) for each in wanted]
 
     async def _read(self, row: Any) -> _Taken | TaskUnreadable:
         """What was claimed; if it cannot be read it is handed back, because another worker may be newer."""

@@ -75,7 +75,7 @@ async def submit_together(
     fresh = [new for new in news if _key(new) not in known]
     recorded: dict[str, Submitted] = {}
     if fresh:
-        insert, given = _insertion(fresh, quotas, is_sqlite=is_sqlite)
+        insert, given = _insertion(_first_of_each_key(fresh), quotas, is_sqlite=is_sqlite)
         recorded = _recorded(fresh, (await connection.execute(insert, given)).all())
         # Under a key somebody else may have been first, in this very batch or on another server.
         known |= await _under_keys(connection, [new for new in fresh if new.id not in recorded])
@@ -100,6 +100,14 @@ def request_digest(new: NewTask) -> str:
 
 def _key(new: NewTask) -> Key:
     return new.owner, new.idempotency_key
+
+
+def _first_of_each_key(news: Sequence[NewTask]) -> Sequence[NewTask]:
+    """What is the same task takes one place in its owner's quota and window."""
+    first: dict[Key, NewTask] = {}
+    for new in news:
+        first.setdefault(_key(new), new)
+    return [new for new in news if new.idempotency_key is None or first[_key(new)] is new]
 
 
 async def _under_keys(connection: AsyncConnection, news: Sequence[NewTask]) -> dict[Key, Any]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+_EXACT = 2**53
+"""Up to here a float stands for one whole number."""
+
 
 def timestamp(milliseconds: int) -> str:
     """ISO 8601 in UTC, to the millisecond."""
@@ -13,4 +16,4 @@ def timestamp(milliseconds: int) -> str:
 
 def number(value: float) -> int | float:
     """Whole numbers without a decimal point, as their senders wrote them."""
-    return int(value) if float(value).is_integer() else value
+    return int(value) if abs(value) <= _EXACT and float(value).is_integer() else value

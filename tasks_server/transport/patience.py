@@ -7,17 +7,20 @@ for much and reads nothing, would cost a file descriptor and memory for as long 
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tasks_server.protocol.bell import Bell
 
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+
 HEAD_SECONDS = 30.0
 """From the connection, or the end of the answer before, to the last header."""
 
 HEAD_BYTES = 64 * 1024
-"""How long the head of a request may be, as far as it has not come at once."""
+"""How long the head of a request may be, and what follows a chunked body, as far as it has not come at once."""
 
 SILENCE_SECONDS = 30.0
 """How long nothing may come of a body that is not complete."""
@@ -40,6 +43,10 @@ class PatientProtocol(HttpToolsProtocol):
     _waiting_for_reader: asyncio.TimerHandle | None = None
     _is_in_head = False
     _head_bytes = 0
+    # From the header of a chunk to what it holds; the last one holds nothing but trailers.
+    _is_between_chunks = False
+    _trailer_bytes = 0
+    _answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._departure = Bell()
@@ -51,16 +58,37 @@ class PatientProtocol(HttpToolsProtocol):
         self.scope.setdefault("state", {})[DEPARTURE] = self._departure
         self._is_in_head, self._head_bytes = True, 0
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers are no headers (RFC 9110, 6.5.1), and nothing here asks for any.
+        if self._is_in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         super().on_headers_complete()
 
+    def on_chunk_header(self) -> None:
+        self._is_between_chunks, self._trailer_bytes = True, 0
+
+    def on_body(self, body: bytes) -> None:
+        self._is_between_chunks = False
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_between_chunks = False
+        super().on_message_complete()
+
     def data_received(self, data: bytes) -> None:
+        was_between_chunks = self._is_between_chunks
         super().data_received(data)
         if self._is_in_head:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
                 self.send_400_response(f"The head of the request is longer than {HEAD_BYTES} bytes.")
+        elif was_between_chunks and self._is_between_chunks:
+            self._trailer_bytes += len(data)
+            if self._trailer_bytes > HEAD_BYTES:
+                self.transport.abort()
         if not self._is_between_requests():
             self._stop_expecting_head()
 
@@ -68,6 +96,10 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._is_between_requests():  # a request that was sent ahead may have been begun already
             self._expect_head()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -80,6 +112,10 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_expecting_head()
         self._stop_expecting_reader()
+        # uvicorn tells only the last request that was sent ahead, and takes it amiss when the one before has no answer.
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
         self._departure.set()
 

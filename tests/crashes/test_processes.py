@@ -61,6 +61,14 @@ async def test_a_server_that_dies_is_replaced_and_all_end_in_order(
     await all_gone(pids)
 
 
+async def test_it_may_be_stopped_before_its_servers_are_there(
+    start: ProcessStarter, postgresql_url: str, redis_url: str, tmp_path: Path
+):
+    parent, _ = await started(start, postgresql_url, redis_url, tmp_path)
+    await wait_until(lambda: servers(parent), describing="a server that is just starting")
+    assert await parent.stop(signal.SIGTERM) == 0
+
+
 async def test_nothing_is_left_when_it_is_killed(
     start: ProcessStarter, postgresql_url: str, redis_url: str, tmp_path: Path
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -124,6 +125,22 @@ async def test_many_reports_are_few_writes(record: Record):
     assert kinds.count("progress") < 20
     assert ended.revision == kinds.count("progress") + 3
     assert await record.service.get(OWNER, ended.id) == ended
+
+
+async def test_progress_that_is_no_number_is_the_tools_own_error(record: Record):
+    odd_numbers = [math.nan, math.inf, -math.inf, 10**400]
+
+    @tool("odd", description="Divides by nothing.")
+    async def odd(ctx: TaskContext, which: int) -> str:
+        for reached, total in ((odd_numbers[which], None), (1, odd_numbers[which])):
+            with pytest.raises(ValueError, match="must be a finite number, not"):
+                await ctx.progress(reached, total)
+        await ctx.progress(1e300, 1e301)
+        return "fine"
+
+    for ended in await ends(record, odd, len(odd_numbers)):
+        assert "fine" in (ended.outcome or "")
+        assert (ended.progress, ended.progress_total) == (1e300, 1e301)
 
 
 async def test_progress_never_goes_back(record: Record):

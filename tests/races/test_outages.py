@@ -113,6 +113,25 @@ async def test_a_cancel_between_claim_and_start_is_not_overheard(record: Record,
     assert runner.sessions == {}
 
 
+async def test_a_job_that_is_picked_again_while_its_claim_hangs_is_run_once(record: Record, another: Record):
+    held = HeldTool()
+    task = await record.create(name="work", arguments="{}", queue="nobody's")
+    async with working(record, held.work) as crew:
+
+        def run() -> asyncio.Task[None]:
+            return asyncio.create_task(crew.runner.run(task.id, 0, task.queue, nullcontext()))
+
+        async with hanging(another):
+            first = run()
+            await asyncio.wait_for(asyncio.wait({first, run()}, return_when=asyncio.FIRST_COMPLETED), 5.0)
+            assert not first.done()
+        await asyncio.wait_for(held.started.wait(), 20.0)
+        assert list(crew.runner.sessions) == [task.id]
+        held.may_end.set()
+        await first
+    assert (await record.task(task.id)).attempt == 0
+
+
 async def test_an_end_that_cannot_be_written_yet_is_written_later(
     record: Record, monkeypatch: pytest.MonkeyPatch
 ):

@@ -155,3 +155,15 @@ async def test_more_than_may_wait_is_refused_and_duplicates_are_not(record: Reco
         assert isinstance(first, Task)
         await claim(limited.worker(), first)
         await limited.create()
+
+
+async def test_what_comes_twice_at_once_takes_one_place(record: Record):
+    """The first goes alone, the other three together: they are two."""
+    quotas = Quotas(window=2, max_queued=3)
+    async with opened(record.database_url, record.redis_url, record.directory, quotas) as limited:
+        _, once, again, neighbour = await asyncio.gather(
+            *(limited.create(idempotency_key=key) for key in (None, "k", "k", None))
+        )
+        assert once == again
+        assert neighbour.id != once.id
+        assert await count(record) == 3

@@ -31,6 +31,12 @@ async def all_held(worker: Claims, tasks: list[Task]) -> list[Task]:
     return [task for task in claimed if task is not None]
 
 
+async def test_one_attempt_is_given_once_to_those_who_want_it_at_once(record: Record):
+    worker, (first, second) = record.worker(), await many(record, 2)
+    _, *both = await claim_all(worker, [first, second, second])
+    assert both.count(None) == 1
+
+
 async def test_many_are_claimed_at_once(record: Record):
     worker, tasks = record.worker(), await many(record)
     with statements(record) as seen:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from tasks_server.listener import listen
+from tasks_server.protocol.bell import Bell
 from tasks_server.serve import HttpServer
 from tasks_server.transport import patience
 from tasks_server.transport.guards import BodyTooSlow, read_body
@@ -28,7 +30,8 @@ WHOLE = HEAD + b"Content-Length: 2\r\n\r\nhi"
 async def _answer(request: Request) -> Response:
     try:
         return PlainTextResponse(
-            f"heard {(await read_body(request, 1_000, Load(10, 10_000).admit())).decode()}"
+            f"heard {(await read_body(request, 1_000, Load(10, 10_000).admit())).decode()}",
+            headers={"X-Heard": request.headers.get("x-told", "")},
         )
     except BodyTooSlow:
         return PlainTextResponse("too slow", 408, {"Connection": "close"})
@@ -40,6 +43,17 @@ async def _much(_: Request) -> Response:
             yield bytes(1_000_000)
 
     return StreamingResponse(zeros())
+
+
+async def _until_gone(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    departure: Bell = scope["state"][patience.DEPARTURE]
+    while (
+        not departure.is_set()
+    ):  # nothing is read behind a request that was sent ahead; a write meets the reset
+        await send({"type": "http.response.body", "body": b".", "more_body": True})
+        await asyncio.sleep(0.01)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +68,13 @@ class Server:
 
 @pytest.fixture
 async def server() -> AsyncGenerator[Server]:
-    app = Starlette(routes=[Route("/", _answer, methods=["POST"]), Route("/much", _much)])
+    app = Starlette(
+        routes=[
+            Route("/", _answer, methods=["POST"]),
+            Route("/much", _much),
+            Mount("/until-gone", _until_gone),
+        ]
+    )
     with listen("127.0.0.1", 0) as listener:
         http = HttpServer(app, listener)
         serving = asyncio.create_task(http.run_until_stopped())
@@ -99,6 +119,47 @@ async def test_a_head_without_end_is_not_kept(
         heard = await reader.read()
     assert heard.count(b" 400 ") == 1
     assert b"longer than 1000 bytes" in heard
+
+
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
+
+
+@pytest.mark.parametrize(("first", "more"), [(b"", b"Name: value\r\n" * 100), (b"Name: ", b"x" * 10_000)])
+async def test_trailers_without_end_are_not_taken(
+    server: Server, first: bytes, more: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many small ones, or one that never ends."""
+    monkeypatch.setattr(patience, "HEAD_BYTES", 1_000)
+    async with connected(server.port) as (reader, writer), asyncio.timeout(10):
+        writer.write(CHUNKED + first)
+        with suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(more)
+                await writer.drain()
+    await wait_until(lambda: not server.connections, describing="the end of the connection")
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_trailers_are_no_headers(port: int, apart: bool) -> None:
+    async with connected(port) as (reader, writer), asyncio.timeout(10):
+        head, last = CHUNKED.split(b"hi")
+        writer.write(head + b"hi")
+        if apart:
+            await asyncio.sleep(0.05)
+        writer.write(last + b"X-Told: in a trailer\r\n\r\n")
+        answer = await reader.readuntil(b"heard hi")
+    assert b"in a trailer" not in answer
+
+
+async def test_whoever_hangs_up_behind_a_request_that_was_sent_ahead_is_no_fault(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(server.port) as (reader, writer), asyncio.timeout(10):
+        writer.write(b"GET /until-gone/ HTTP/1.1\r\nHost: here\r\n\r\n" + WHOLE)
+        await reader.readuntil(b"begun")
+        writer.transport.abort()
+        await wait_until(lambda: not server.http.server_state.tasks, describing="the end of the requests")
+    assert caplog.messages == []
 
 
 async def test_requests_one_after_the_other_are_answered_however_long_it_takes(

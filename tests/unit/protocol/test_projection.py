@@ -99,5 +99,10 @@ def test_times_are_utc_to_the_millisecond(milliseconds: int, text: str) -> None:
     assert timestamp(milliseconds) == text
 
 
+@pytest.mark.parametrize("value", [1e300, -1e300, 2.0**64, 2.0**53 + 2, 5e-324])
+def test_every_finite_number_can_be_written(value: float) -> None:
+    assert orjson.loads(orjson.dumps(number(value))) == value
+
+
 def test_whole_numbers_have_no_decimal_point() -> None:
     assert orjson.dumps([number(50.0), number(0.25), number(7)]) == b"[50,0.25,7]"
