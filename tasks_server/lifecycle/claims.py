@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tasks_server.batch import Batch
 from tasks_server.encoding import encode_text
-from tasks_server.errors import TaskUnreadable
+from tasks_server.errors import StaleTransition, TaskUnreadable
 from tasks_server.lifecycle.announce import Announcer
 from tasks_server.lifecycle.breakers import Admission, Breakers
 from tasks_server.lifecycle.ends import Ends
@@ -113,7 +114,9 @@ class Claims(Notes, Questions, Ends):
         try:
             return _Taken(row, task_from_row(row))
         except TaskUnreadable as unreadable:
-            await self.release(Held(row.id, row.attempt), Released.UNREADABLE, announce=False)
+            # The neighbours of the batch are held, whatever became of this one.
+            with suppress(StaleTransition):
+                await self.release(Held(row.id, row.attempt), Released.UNREADABLE, announce=False)
             return unreadable
 
     async def _claim_alone(self, task_id: str, attempt: int) -> Task | None:
